@@ -1,0 +1,1 @@
+"""Batched, PufferLib-native environments: thousands of agents stepped by a handful of compiled calls."""

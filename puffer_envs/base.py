@@ -1,0 +1,520 @@
+"""What every game shares: buffers, seeds, the order of a step, episode statistics, snapshots and savestates.
+
+This is the only room that touches PufferLib. ``VectorEnv`` is the face that collectors see, ``BatchedEnv`` the
+implementation for games that step all their rows in this process (``workers.WorkerPool`` is the other one).
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pufferlib
+from gymnasium import spaces
+
+from puffer_envs import rng, state_file
+from puffer_envs.layout import ObsLayout
+
+StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]
+
+# Finished episodes wait here until they are polled; the oldest go first if nobody polls.
+MAX_PENDING_EPISODES = 10_000
+
+
+class Milestone(NamedTuple):
+    """Something worth reaching in a game: the unit of the curriculum. Games may extend it."""
+
+    name: str
+    tier: str  # "early", "mid" or "late"
+    predecessor: str | None  # the milestone after which the deadline starts to run
+    deadline: int  # T_m, decisions
+
+
+class EnvSpec(NamedTuple):
+    """All that the outside needs to know of a game before a single environment exists."""
+
+    name: str
+    layout: ObsLayout
+    action_space: spaces.Space
+    reward_weights: dict[str, float]  # term -> weight, in the order of the columns of `reward_terms`
+    milestones: tuple[Milestone, ...] = ()
+    agents_per_env: int = 1
+
+
+class Event(NamedTuple):
+    """A row reached a milestone for the first time in its episode."""
+
+    row: int
+    milestone: int  # index into EnvSpec.milestones
+    step: int  # step of the episode, counted from 1
+    state: bytes | None  # the world at that moment, as `save_state` gives it; None where no one wants it
+
+
+class Episode(NamedTuple):
+    """One finished episode of one row."""
+
+    row: int
+    length: int  # steps
+    truncated: bool  # False: it ended in a terminal state
+    term_returns: np.ndarray  # float32 [K], the sum of each weighted reward term
+    start_state: str | None  # id of the savestate it began from, None for a new game
+    held: np.ndarray  # bool [M], milestones held at its start
+    reached: np.ndarray  # int32 [M], step at which each was reached, -1 where it was not
+    summary: dict[str, Any]  # the game's own facts: badges, map, ...
+
+
+class FailedStart(NamedTuple):
+    """A savestate that could not be loaded; the row began a new game instead."""
+
+    row: int
+    state_id: str
+    reason: str
+
+
+def allocate_buffers(
+    spec: EnvSpec, num_envs: int, zeros: Callable[..., np.ndarray] = np.zeros
+) -> dict[str, np.ndarray]:
+    """Every array that an environment shares with its user, N = num_envs x agents_per_env rows.
+
+    Args:
+        zeros: ``zeros(shape, dtype)``; the worker pool passes one that carves from shared memory.
+    """
+    n = num_envs * spec.agents_per_env
+    action = spec.action_space
+    action_dtype = action.dtype if isinstance(action, spaces.Box) else np.dtype(np.int32)
+    buffers = {
+        "observations": zeros((n, spec.layout.size), spec.layout.dtype),
+        "rewards": zeros((n,), np.float32),
+        "terminals": zeros((n,), np.bool_),
+        "truncations": zeros((n,), np.bool_),
+        "masks": zeros((n,), np.bool_),  # False: the row is out of order, ignore it
+        "actions": zeros((n, *action.shape), action_dtype),
+        "teacher_actions": zeros((n, *action.shape), action_dtype),  # PufferLib asks for them
+        # Ours, beside PufferLib's:
+        "final_observations": zeros((n, spec.layout.size), spec.layout.dtype),  # valid where an episode just ended
+        "reward_terms": zeros((n, len(spec.reward_weights)), np.float32),  # weighted
+        "milestones_held": zeros((n, len(spec.milestones)), np.bool_),
+        "novelty_keys": zeros((n,), np.uint64),  # where the last action led to: the key of episodic novelty
+    }
+    buffers["masks"][:] = True
+    return buffers
+
+
+class VectorEnv(pufferlib.PufferEnv):
+    """The face of a batch of environments: PufferLib's, plus what a curriculum and a checkpoint need.
+
+    All arrays are written in place and never rebound, so a view taken once stays current. ``send`` starts a step and
+    ``recv`` waits for it; ``step`` is both. Rows of one environment are neighbours.
+    """
+
+    def __init__(self, spec: EnvSpec, num_envs: int, buf: dict[str, np.ndarray] | None = None) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        self.spec = spec
+        self.num_envs = num_envs
+        self.num_agents = num_envs * spec.agents_per_env
+        layout = spec.layout
+        high = 255 if layout.dtype == np.uint8 else np.inf
+        low = 0 if layout.dtype == np.uint8 else -np.inf
+        self.single_observation_space = spaces.Box(low, high, (layout.size,), layout.dtype)
+        self.single_action_space = spec.action_space
+        buf = buf if buf is not None else allocate_buffers(spec, num_envs)
+        super().__init__(buf)
+        self.final_observations = buf["final_observations"]
+        self.reward_terms = buf["reward_terms"]
+        self.milestones_held = buf["milestones_held"]
+        self.novelty_keys = buf["novelty_keys"]
+        self.infos: list[dict[str, Any]] = []
+
+    # -- stepping ------------------------------------------------------------------------------------------------
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Start every row afresh; with a seed, the whole run that follows is a function of it."""
+        raise NotImplementedError
+
+    def step(self, actions: np.ndarray) -> StepResult:
+        """One decision of every row, with automatic reset of the rows that end."""
+        self.send(actions)
+        return self.result()
+
+    def result(self) -> StepResult:
+        """Wait for the step that `send` began; ``(observations, rewards, terminals, truncations, infos)``."""
+        self.recv()
+        return self.observations, self.rewards, self.terminals, self.truncations, self.infos
+
+    # -- curriculum ----------------------------------------------------------------------------------------------
+    def add_state(self, state_id: str, state: bytes) -> None:
+        """Put a savestate where rows can start from it."""
+        raise NotImplementedError
+
+    def remove_state(self, state_id: str) -> None:
+        """Forget a savestate; rows that were to start from it begin a new game."""
+        raise NotImplementedError
+
+    def set_next_start(self, env: int, state_id: str | None) -> None:
+        """Start the next episode of one environment from a savestate (None: a new game). Holds for one reset.
+
+        Raises:
+            KeyError: when no such state was added.
+        """
+        raise NotImplementedError
+
+    def request_reset(self, mask: np.ndarray) -> None:
+        """End the environments of ``mask`` (bool [num_envs]) at the next step, as truncated."""
+        raise NotImplementedError
+
+    def want_states(self, wanted: np.ndarray) -> None:
+        """Which milestones' events shall carry the world (bool [M], all at first); an emulator's costs 15 ms."""
+        raise NotImplementedError
+
+    def poll_events(self) -> list[Event]:
+        """Milestones reached since the last call."""
+        raise NotImplementedError
+
+    def poll_episodes(self) -> list[Episode]:
+        """Episodes finished since the last call; kept only after ``keep_episodes(True)``."""
+        raise NotImplementedError
+
+    def poll_failures(self) -> list[FailedStart]:
+        """Savestates that could not be loaded since the last call."""
+        raise NotImplementedError
+
+    def keep_episodes(self, keep: bool) -> None:
+        """Record an `Episode` for each that ends; off by default, as fast games end thousands a second."""
+        raise NotImplementedError
+
+    # -- worlds and whole rows -----------------------------------------------------------------------------------
+    def save_state(self, env: int) -> bytes:
+        """The world of one environment alone, for the curriculum."""
+        raise NotImplementedError
+
+    def load_state(self, env: int, state: bytes) -> None:
+        """Begin a new episode of one environment in a saved world.
+
+        Raises:
+            state_file.StateFileError: the state is damaged or of another game; the row is as it was.
+        """
+        raise NotImplementedError
+
+    def snapshot(self, env: int) -> bytes:
+        """One environment whole, with RNG, counters and memory: after `restore` it goes on bit for bit."""
+        raise NotImplementedError
+
+    def restore(self, env: int, data: bytes) -> None:
+        """Inverse of `snapshot`.
+
+        Raises:
+            state_file.StateFileError: the snapshot is damaged or of another game; the row is as it was.
+        """
+        raise NotImplementedError
+
+    def render(self, env: int = 0) -> np.ndarray:
+        """A picture of one environment, uint8 [H, W, 3]."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release what the environment holds; more than once does no harm."""
+
+
+class BatchedEnv(VectorEnv):
+    """A game that steps all its rows in this process.
+
+    A game fills in the hooks `act`, `score`, `finish`, `observe`, `begin`, `write_world`, `read_world`, and names the
+    per-row arrays that make up a row in `row_arrays`. The order in which the hooks run is fixed in `step` and nowhere
+    else.
+
+    Args:
+        seed: base seed; each environment's stream comes from (seed, first_env + index), so it does not depend on how
+            environments are split among processes.
+        first_env: global index of this batch's first environment.
+        report_interval: steps between two info dicts.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        num_envs: int,
+        *,
+        seed: int = 0,
+        first_env: int = 0,
+        report_interval: int = 128,
+        buf: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(spec, num_envs, buf)
+        n, k, m = self.num_agents, len(spec.reward_weights), len(spec.milestones)
+        self.first_env = first_env
+        self.report_interval = report_interval
+        self.seed = seed
+        self.weights = np.array(list(spec.reward_weights.values()), np.float32)  # [K]
+        self.rng = rng.streams(seed, first_env, num_envs)  # uint64 [num_envs, 2]: key, counter
+        # Episode memory, cleared when a row begins anew
+        self.episode_step = np.zeros(n, np.int32)
+        self.term_returns = np.zeros((n, k), np.float32)
+        self.held_at_start = np.zeros((n, m), np.bool_)
+        self.reached_at = np.full((n, m), -1, np.int32)
+        # The channel to the curriculum
+        self.states: dict[str, bytes] = {}
+        self.wanted_states = np.ones(m, np.bool_)
+        self.next_start: list[str | None] = [None] * num_envs
+        self.start_state: list[str | None] = [None] * num_envs
+        self.reset_requested = np.zeros(num_envs, np.bool_)
+        self._events: list[Event] = []
+        self._failures: list[FailedStart] = []
+        self._episodes: deque[Episode] = deque(maxlen=MAX_PENDING_EPISODES)
+        self._keep_episodes = False
+        # Statistics since the last report
+        self._steps_since_report = 0
+        self._ended = np.zeros(3, np.float64)  # episodes, sum of lengths, sum of returns
+        self._term_sums = np.zeros(k, np.float64)
+
+    # -- hooks: what a game is -----------------------------------------------------------------------------------
+    def act(self) -> None:
+        """Apply ``self.actions`` to every row."""
+        raise NotImplementedError
+
+    def score(self) -> None:
+        """Write unweighted reward terms of this step into ``self.reward_terms`` [N, K] (cleared beforehand)."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Set ``self.terminals`` and ``self.truncations`` (cleared beforehand) for rows whose episode ends."""
+        raise NotImplementedError
+
+    def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
+        """Write the observations of ``rows`` (indices) into ``out`` [N, ...] at the same indices."""
+        raise NotImplementedError
+
+    def begin(self, env: int, state: bytes | None) -> None:
+        """Put one environment at the start of an episode: a new game, or the world in ``state``.
+
+        Fresh episode memory, and the loaded world's totals taken as the reward baseline.
+
+        Raises:
+            state_file.StateFileError: the state cannot be loaded and the environment is as it was.
+        """
+        raise NotImplementedError
+
+    def write_world(self, env: int) -> bytes:
+        """The world of one environment: what `begin` reads."""
+        raise NotImplementedError
+
+    def row_arrays(self) -> dict[str, np.ndarray]:
+        """The game's own arrays of first axis num_envs (or N) that make up a row beside its world."""
+        return {}
+
+    def summary(self, row: int) -> dict[str, Any]:
+        """The game's own facts of a row whose episode ends, for `Episode.summary`."""
+        return {}
+
+    def metrics(self) -> dict[str, float]:
+        """The game's own figures for the periodic info dict; called once a report."""
+        return {}
+
+    # -- the step ------------------------------------------------------------------------------------------------
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Start every row afresh."""
+        if seed is not None:
+            self.seed = seed
+            self.rng[:] = rng.streams(seed, self.first_env, self.num_envs)
+        for array in (self.rewards, self.terminals, self.truncations, self.reward_terms, self.reset_requested):
+            array[:] = 0
+        self.infos = []
+        for env in range(self.num_envs):
+            self._begin_episode(env)
+        self.observe(self.observations, self.agent_ids)
+        return self.observations, self.infos
+
+    def send(self, actions: np.ndarray) -> None:
+        """Step every row; the order of events is the contract that all games share."""
+        self.actions[:] = actions
+        self._clear()
+        self.act()
+        self.score()
+        self._weigh()
+        self.finish()
+        self._end_requested()
+        self._count()
+        ended = np.flatnonzero(self.terminals | self.truncations)
+        if ended.size:
+            self._record(ended)
+            self.observe(self.final_observations, ended)
+            self._begin_ended(ended)
+        self.observe(self.observations, self.agent_ids)
+        self._report()
+
+    def _clear(self) -> None:
+        self.terminals[:] = False
+        self.truncations[:] = False
+        self.reward_terms[:] = 0.0
+
+    def _weigh(self) -> None:
+        np.multiply(self.reward_terms, self.weights, out=self.reward_terms)
+        np.sum(self.reward_terms, axis=1, out=self.rewards)
+
+    def _end_requested(self) -> None:
+        if self.reset_requested.any():
+            rows = np.repeat(self.reset_requested, self.spec.agents_per_env)
+            self.truncations |= rows & ~self.terminals
+            self.reset_requested[:] = False
+
+    def _count(self) -> None:
+        self.episode_step += 1
+        self.term_returns += self.reward_terms
+        self._term_sums += self.reward_terms.sum(axis=0, dtype=np.float64)
+
+    def _record(self, ended: np.ndarray) -> None:
+        self._ended += (ended.size, self.episode_step[ended].sum(), self.term_returns[ended].sum())
+        if self._keep_episodes:
+            self._episodes.extend(self._episode(int(row)) for row in ended)
+
+    def _episode(self, row: int) -> Episode:
+        return Episode(
+            row=row,
+            length=int(self.episode_step[row]),
+            truncated=bool(self.truncations[row]),
+            term_returns=self.term_returns[row].copy(),
+            start_state=self.start_state[row // self.spec.agents_per_env],
+            held=self.held_at_start[row].copy(),
+            reached=self.reached_at[row].copy(),
+            summary=self.summary(row),
+        )
+
+    def _begin_ended(self, ended: np.ndarray) -> None:
+        # Agents of one environment end together: the game's `finish` sees to it.
+        for env in np.unique(ended // self.spec.agents_per_env):
+            self._begin_episode(int(env))
+
+    def _begin_episode(self, env: int) -> None:
+        state_id, self.next_start[env] = self.next_start[env], None
+        if state_id is not None:
+            try:
+                self.begin(env, self.states[state_id])
+            except state_file.StateFileError as error:
+                self._failures.append(FailedStart(env * self.spec.agents_per_env, state_id, str(error)))
+                state_id = None
+        if state_id is None:
+            self.begin(env, None)
+        self._clear_episode(env, state_id)
+
+    def _clear_episode(self, env: int, state_id: str | None) -> None:
+        rows = self._rows(env)
+        self.start_state[env] = state_id
+        self.episode_step[rows] = 0
+        self.term_returns[rows] = 0.0
+        self.held_at_start[rows] = self.milestones_held[rows]
+        self.reached_at[rows] = -1
+
+    def _rows(self, env: int) -> slice:
+        agents = self.spec.agents_per_env
+        return slice(env * agents, (env + 1) * agents)
+
+    def _report(self) -> None:
+        self.infos = []
+        self._steps_since_report += 1
+        if self._steps_since_report < self.report_interval:
+            return
+        episodes, lengths, returns = self._ended
+        info: dict[str, Any] = {"episodes": int(episodes), **self.metrics()}
+        if episodes:
+            info |= {"episode_length": lengths / episodes, "episode_return": returns / episodes}
+        per_step = self._term_sums / (self._steps_since_report * self.num_agents)
+        info |= {f"reward/{term}": float(x) for term, x in zip(self.spec.reward_weights, per_step, strict=True)}
+        self.infos = [info]
+        self._steps_since_report = 0
+        self._ended[:] = 0
+        self._term_sums[:] = 0
+
+    # -- curriculum ----------------------------------------------------------------------------------------------
+    def reach(self, row: int, milestone: int) -> None:
+        """A game says that a row holds a milestone now; an event follows if it is new in this episode."""
+        if self.milestones_held[row, milestone]:
+            return
+        self.milestones_held[row, milestone] = True
+        step = int(self.episode_step[row]) + 1
+        self.reached_at[row, milestone] = step
+        state = self.write_world(row // self.spec.agents_per_env) if self.wanted_states[milestone] else None
+        self._events.append(Event(row, milestone, step, state))
+
+    def want_states(self, wanted: np.ndarray) -> None:
+        self.wanted_states[:] = wanted
+
+    def add_state(self, state_id: str, state: bytes) -> None:
+        self.states[state_id] = state
+
+    def remove_state(self, state_id: str) -> None:
+        self.states.pop(state_id, None)
+        self.next_start = [None if start == state_id else start for start in self.next_start]
+
+    def set_next_start(self, env: int, state_id: str | None) -> None:
+        if state_id is not None and state_id not in self.states:
+            raise KeyError(f"no savestate '{state_id}' was added; call add_state first")
+        self.next_start[env] = state_id
+
+    def request_reset(self, mask: np.ndarray) -> None:
+        self.reset_requested |= mask
+
+    def poll_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def poll_episodes(self) -> list[Episode]:
+        episodes = list(self._episodes)
+        self._episodes.clear()
+        return episodes
+
+    def poll_failures(self) -> list[FailedStart]:
+        failures, self._failures = self._failures, []
+        return failures
+
+    def keep_episodes(self, keep: bool) -> None:
+        self._keep_episodes = keep
+
+    # -- worlds and whole rows -----------------------------------------------------------------------------------
+    def save_state(self, env: int) -> bytes:
+        return self.write_world(env)
+
+    def load_state(self, env: int, state: bytes) -> None:
+        self.begin(env, state)
+        self._clear_episode(env, None)
+        self.observe(self.observations, self.agent_ids[self._rows(env)])
+
+    def snapshot(self, env: int) -> bytes:
+        arrays = {name: array[part] for name, array, part in self._row_parts(env)}
+        starts = f"{self.start_state[env] or ''}\n{self.next_start[env] or ''}"
+        arrays["starts"] = np.frombuffer(starts.encode(), np.uint8)
+        arrays["world"] = np.frombuffer(self.write_world(env), np.uint8)
+        return state_file.pack(f"{self.spec.name}/snapshot", arrays)
+
+    def restore(self, env: int, data: bytes) -> None:
+        arrays = state_file.unpack(f"{self.spec.name}/snapshot", data)
+        parts = self._row_parts(env)
+        for name, array, part in parts:
+            if name not in arrays or arrays[name].shape != array[part].shape or arrays[name].dtype != array.dtype:
+                raise state_file.StateFileError(f"snapshot of another version of {self.spec.name}: '{name}' differs")
+        self.read_world(env, arrays["world"].tobytes())
+        for name, array, part in parts:
+            array[part] = arrays[name]
+        start, following = arrays["starts"].tobytes().decode().split("\n")
+        self.start_state[env] = start or None
+        self.next_start[env] = following or None
+
+    def read_world(self, env: int, world: bytes) -> None:
+        """Put one environment's world back exactly as `write_world` saw it, without beginning an episode.
+
+        Raises:
+            state_file.StateFileError: the world is damaged; the environment is as it was.
+        """
+        raise NotImplementedError
+
+    def _row_parts(self, env: int) -> Sequence[tuple[str, np.ndarray, slice]]:
+        """Name, array and the part of it that belongs to one environment, of all that a snapshot holds."""
+        shared = {
+            name: getattr(self, name)
+            for name in (
+                *("observations", "rewards", "terminals", "truncations", "final_observations", "reward_terms"),
+                *("milestones_held", "novelty_keys", "episode_step", "term_returns", "held_at_start", "reached_at"),
+                *("rng", "reset_requested"),
+            )
+        }
+        one, rows = slice(env, env + 1), self._rows(env)
+        arrays = shared | {f"game/{name}": array for name, array in self.row_arrays().items()}
+        return [(name, array, one if len(array) == self.num_envs else rows) for name, array in arrays.items()]
