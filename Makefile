@@ -1,0 +1,40 @@
+# make train · make test · make bench · make lint · make rom
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: train test test-slow bench lint format rom clean
+
+train: $(READY)  ## train on the built-in game; pass flags as ARGS="--num-envs 64"
+	$(BIN)/python -m train_big $(ARGS)
+
+test: $(READY)  ## everything but the slow learning checks
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.sps $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+rom: $(READY)  ## rebuild the built-in game; needs SDCC 4.2 (Debian: apt install sdcc)
+	$(BIN)/python -m puffer_envs.pokemon_red.rom.build
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
