@@ -1,0 +1,206 @@
+"""Policy x environments -> replay: one decision of every row at a time.
+
+`begin` acts and starts the step, `finish` waits for it and stores what happened; between the two the environments
+work in their processes and the learner has the time to itself.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from puffer_envs.base import Episode, Event, VectorEnv
+from training.config import DQNConfig, IntrinsicConfig
+from training.dqn import exploration
+from training.intrinsic import RND, EpisodicNovelty, milestone_bonus
+from training.replay import FrameHistory, SequenceReplay
+
+PARTS = ("env", "rnd", "novel", "bayes")  # of the reward; r_total is their weighted sum
+
+
+class FinishedEpisode(NamedTuple):
+    """An episode with what the collector knows of it."""
+
+    episode: Episode
+    episode_id: int
+    returns: np.ndarray  # float64 [4], unweighted sums of PARTS
+    total: float  # of the weighted sum
+    start_step: int  # global step at its start
+    end_step: int
+
+
+class Step(NamedTuple):
+    """What one decision of all rows brought."""
+
+    rewards: np.ndarray  # float32 [N, 4], unweighted PARTS
+    total: np.ndarray  # float32 [N]
+    alive: np.ndarray  # bool [N]; the others' workers are out of order
+    events: list[Event]
+    episodes: list[FinishedEpisode]
+
+
+class Actor:
+    """A recurrent policy acting on the rows of an environment: frame history, recurrent state, epsilon-greedy."""
+
+    def __init__(self, env: VectorEnv, policy: nn.Module, device: torch.device | str) -> None:
+        n, layout = env.num_agents, env.spec.layout
+        self.policy, self.device = policy, torch.device(device)
+        self.frame_span = layout[policy.history_field].span
+        self.history = FrameHistory(n, policy.history, layout[policy.history_field].size, device)
+        self.state = torch.zeros((n, policy.state_size), device=device)
+        self.first = np.ones(n, np.bool_)  # the next observation begins an episode
+        pinned = self.device.type == "cuda"
+        self._staging = torch.zeros((n, layout.size), dtype=torch.uint8, pin_memory=pinned)
+
+    def to_device(self, observations: np.ndarray) -> Tensor:
+        """A copy of the packed rows on the device, uint8 [N, R]; the environments may write on at once."""
+        self._staging.copy_(torch.from_numpy(observations))
+        rows = torch.empty_like(self._staging, device=self.device)
+        return rows.copy_(self._staging, non_blocking=True)
+
+    @torch.inference_mode()
+    def act(self, rows: Tensor, epsilon: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
+        """Epsilon-greedy actions int32 [N] and the encoder's features [N, F]; the recurrent state moves on."""
+        first = torch.from_numpy(self.first).to(self.device)
+        frames = self.history.push(rows[:, self.frame_span], first)
+        features = self.policy.encode(rows, frames)
+        q, self.state = self.policy.step(features, self.state, first)
+        actions = q.argmax(-1).cpu().numpy().astype(np.int32)
+        explore = rng.random(len(actions)) < epsilon
+        return np.where(explore, rng.integers(0, q.shape[-1], len(actions), dtype=np.int32), actions), features
+
+    def state_dict(self) -> dict[str, Any]:
+        """Frame history, recurrent state, and which rows begin anew."""
+        return {"history": self.history.state_dict(), "state": self.state, "first": self.first.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.history.load_state_dict(state["history"])
+        self.state = state["state"].to(self.device)
+        self.first[:] = state["first"]
+
+
+class Collector:
+    """Acts in the environments and fills the replay."""
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        policy: nn.Module,
+        replay: SequenceReplay,
+        rnd: RND,
+        learner: DQNConfig,
+        intrinsic: IntrinsicConfig,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        n = env.num_agents
+        self.env, self.replay, self.rnd, self.config = env, replay, rnd, learner
+        self.actor = Actor(env, policy, device)
+        self.novelty = EpisodicNovelty(n)
+        self.weights = np.array([1.0, intrinsic.rnd, intrinsic.novel, intrinsic.bayes], np.float32)
+        self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        self.global_step = 0
+        self.episodes = 0
+        self.alive = np.ones(n, np.bool_)
+        self.returns = np.zeros((n, len(PARTS)), np.float64)
+        self.start_step = np.zeros(n, np.int64)
+        self.epsilon = np.ones(n)
+        env.keep_episodes(True)
+
+    def begin(self) -> None:
+        """Choose actions and start the step."""
+        self.rows = self.actor.to_device(self.env.observations)
+        self.state_before = self.actor.state
+        self.epsilon = exploration(self.env.num_agents, self.global_step, self.config)
+        self.actions, self.features = self.actor.act(self.rows, self.epsilon, self.rng)
+        self.env.send(self.actions)
+
+    def finish(self, theta: np.ndarray) -> Step:
+        """Wait for the step that `begin` started, reward it and store it.
+
+        Args:
+            theta: float64 [M], the posterior of each milestone.
+        """
+        self.env.recv()
+        events = self.env.poll_events()
+        alive = self.env.masks & self.alive  # a row that has just come back has made no step
+        rewards = self._rewards(events, theta)
+        total = rewards @ self.weights
+        self._store(alive, total)
+        self.global_step += int(alive.sum())
+        self.returns[alive] += rewards[alive]
+        episodes = [self._finished(episode) for episode in self.env.poll_episodes()]
+        self._begin_anew(self.env.terminals | self.env.truncations | ~alive)
+        self.alive = self.env.masks.copy()
+        return Step(rewards, total, alive, events, episodes)
+
+    def _rewards(self, events: list[Event], theta: np.ndarray) -> np.ndarray:
+        """Unweighted PARTS of this step, float32 [N, 4].
+
+        The surprise is that of the observation acted on, not of the one that followed: its features are at hand, and
+        the sum over an episode is the same but for its two ends.
+        """
+        env = self.env
+        surprise = self.rnd.reward(self.features).numpy() if self.weights[1] else np.zeros(env.num_agents, np.float32)
+        novelty = self.novelty.reward(env.novelty_keys)
+        bonus = milestone_bonus(events, theta, env.num_agents)
+        return np.stack([env.rewards, surprise, novelty, bonus], axis=1)
+
+    def _store(self, alive: np.ndarray, total: np.ndarray) -> None:
+        env, actor, device = self.env, self.actor, self.actor.device
+        self.replay.append(
+            np.flatnonzero(alive),
+            self.rows,
+            self.state_before,
+            torch.from_numpy(actor.first).to(device),
+            torch.from_numpy(self.actions).to(device),
+            torch.from_numpy(total).to(device),
+            torch.from_numpy(env.terminals.copy()).to(device),
+        )
+        truncated = np.flatnonzero(env.truncations & alive)
+        if truncated.size:
+            self.replay.close(truncated, actor.to_device(env.final_observations), actor.state)
+        # A worker died under these rows: their episodes end where they last were seen.
+        lost = np.flatnonzero(self.alive & ~alive & ~actor.first)
+        if lost.size:
+            self.replay.close(lost, self.rows, self.state_before)
+
+    def _finished(self, episode: Episode) -> FinishedEpisode:
+        row = episode.row
+        self.episodes += 1
+        returns = self.returns[row].copy()
+        total = float(returns @ self.weights)
+        return FinishedEpisode(episode, self.episodes, returns, total, int(self.start_step[row]), self.global_step)
+
+    def _begin_anew(self, ended: np.ndarray) -> None:
+        self.actor.first[:] = ended
+        rows = np.flatnonzero(ended)
+        if rows.size:
+            self.novelty.forget(rows)
+            self.returns[rows] = 0.0
+            self.start_step[rows] = self.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the environments, the replay and the networks."""
+        return {
+            "actor": self.actor.state_dict(),
+            "novelty": self.novelty.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "global_step": self.global_step,
+            "episodes": self.episodes,
+            "alive": self.alive.copy(),
+            "returns": self.returns.copy(),
+            "start_step": self.start_step.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.actor.load_state_dict(state["actor"])
+        self.novelty.load_state_dict(state["novelty"])
+        self.rng.bit_generator.state = state["rng"]
+        self.global_step, self.episodes = int(state["global_step"]), int(state["episodes"])
+        self.alive[:] = state["alive"]
+        self.returns[:] = state["returns"]
+        self.start_step[:] = state["start_step"]

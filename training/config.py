@@ -1,0 +1,135 @@
+"""The settings of a run, each with its sentence: `--help` is made from this file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from curriculum.manager import CurriculumConfig
+
+
+@dataclass(frozen=True)
+class DQNConfig:
+    """Recurrent double Q-learning."""
+
+    gamma: float = 0.997
+    """Discount a step."""
+    n_step: int = 5
+    """Steps of reward before the target bootstraps."""
+    sequence: int = 16
+    """Trained records of a sampled sequence."""
+    burn_in: int = 4
+    """Records before them that only warm up the recurrent state."""
+    batch_size: int = 512
+    """Transitions an update trains on; `--batch-size` sets it too."""
+    replay_ratio: float = 1.0
+    """Trained transitions for each decision of an environment."""
+    replay_size: int = 0
+    """Records kept; 0 takes 200,000 for slim and 400,000 for large."""
+    learning_starts: int = 10_000
+    """Decisions before the first update."""
+    learning_rate: float = 3e-4
+    """Of Adam."""
+    adam_eps: float = 1e-8
+    """Of Adam; 1.5e-4 in the Rainbow line."""
+    max_grad_norm: float = 5.0
+    """Gradients are clipped to this norm."""
+    tau: float = 0.005
+    """The target network moves by this fraction at each update."""
+    target_sync: int = 0
+    """Copy the target network each so many updates instead; 0 is off."""
+    epsilon_base: float = 0.4
+    """Exploration of environment i of N: base^(1 + alpha i / (N - 1))."""
+    epsilon_alpha: float = 7.0
+    """See epsilon_base; 0 gives all environments the same."""
+    epsilon_ramp: int = 100_000
+    """Decisions over which epsilon falls from 1 to its place on the ladder."""
+
+
+@dataclass(frozen=True)
+class IntrinsicConfig:
+    """Rewards for the new: r_total = r_env + rnd r_rnd + novel r_novel + bayes r_bayes."""
+
+    rnd: float = 0.1
+    """Weight of random network distillation on the encoder's features."""
+    novel: float = 0.05
+    """Weight of 1 / sqrt(visits in this episode of milestones, map and cell)."""
+    bayes: float = 0.05
+    """Weight of 1 - theta of a milestone when it is reached."""
+    rnd_hidden: int = 256
+    """Width of the predictor and of the target of random network distillation."""
+    rnd_learning_rate: float = 1e-4
+    """Of the predictor's Adam."""
+    rnd_clip: float = 5.0
+    """Normalised surprise is clipped to this."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Episodes from a new game, on emulators and random numbers of their own."""
+
+    interval: int = 100_000
+    """Decisions between two evaluations; 0 is off."""
+    episodes: int = 20
+    """Episodes each."""
+    max_steps: int = 1_024
+    """Step cap of an episode."""
+    epsilon: float = 0.05
+    """Share of random actions: a deterministic emulator would play one episode over and over."""
+    idle_frames: int = 64
+    """Each episode begins after U{0..idle_frames - 1} frames."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Train a swarm of environments."""
+
+    env: str = "pokemon_red"
+    """Which game."""
+    algo: Literal["dqn"] = "dqn"
+    """Which learner."""
+    num_envs: int = 32
+    """Environments stepped together."""
+    total_steps: int = 5_000_000
+    """Decisions of all environments together."""
+    batch_size: int | None = None
+    """Transitions an update trains on; the learner's default where left out."""
+    model_size: Literal["slim", "large"] = "large"
+    """Size of the network."""
+    run_name: str = ""
+    """Name of the run and of its folders; the game and the time where left out."""
+    log_interval: int = 5_000
+    """Decisions between two log lines."""
+    save_interval: int = 100_000
+    """Decisions between two checkpoints."""
+    video_interval: int = 0
+    """Decisions between two videos; 0 is off."""
+    seed: int = 1
+    """Of everything that is drawn."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    num_workers: int | None = None
+    """Emulator processes; one for each core where left out, 0 steps them in this process."""
+    torch_threads: int | None = None
+    """Threads of torch on the CPU; chosen by the network's size and the cores that workers leave where left out."""
+    rom: Path | None = None
+    """A Game Boy ROM of your own; the built-in game where left out."""
+    preset: str = ""
+    """A named set of settings: document, red, original, community."""
+    config: Path | None = None
+    """A TOML file of settings; flags win over it, and it wins over a preset."""
+    resume: bool = False
+    """Go on from the newest valid checkpoint of --run-name."""
+    runs_dir: Path = Path("runs")
+    """Where the run's folder is made."""
+    savestates_dir: Path = Path("savestates")
+    """Where the run's savestates go."""
+    dashboard: Literal["auto", "rich", "line", "plain"] = "auto"
+    """What a terminal shows; auto is rich in a terminal and plain lines elsewhere."""
+    learner: DQNConfig = field(default_factory=DQNConfig)
+    intrinsic: IntrinsicConfig = field(default_factory=IntrinsicConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    game: Annotated[Any, tyro.conf.arg(name="env")] = None
+    policy: Any = None

@@ -1,0 +1,168 @@
+"""Recurrent double Q-learning on sequences: burn-in, n-step targets, truncation bootstraps, terminals do not."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.config import DQNConfig
+from training.replay import SequenceBatch
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or a gradient was NaN or infinite; the weights are as they were and `batch` is what did it."""
+
+    def __init__(self, message: str, batch: SequenceBatch) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
+def n_step_targets(
+    rewards: Tensor, terminal: Tensor, closing: Tensor, bootstrap: Tensor, gamma: float, n_step: int
+) -> Tensor:
+    """Returns of up to n steps, then the value of the record that follows.
+
+    G_k = r_k + gamma r_k+1 + ... + gamma^m V(k + m), where m = n, or fewer when the episode ends inside: a terminal
+    action is followed by nothing, a truncation by the value of its closing record.
+
+    Args:
+        rewards: float32 [K + n, B], likewise `terminal` and `closing` (bool).
+        bootstrap: float32 [K + n, B], the value of each record.
+
+    Returns:
+        float32 [K, B].
+    """
+    length = rewards.shape[0] - n_step
+    target = torch.zeros_like(rewards[:length])
+    alive = torch.ones_like(terminal[:length])  # the return still runs on
+    value = bootstrap[:length]
+    for m in range(n_step):
+        here = slice(m, m + length)
+        alive = alive & ~closing[here]
+        target = target + torch.where(alive, gamma**m * rewards[here], 0.0)
+        value = torch.where(alive, gamma ** (m + 1) * bootstrap[m + 1 : m + 1 + length], value)
+        value = torch.where(alive & terminal[here], 0.0, value)
+        alive = alive & ~terminal[here]
+    return target + value
+
+
+def td_loss(q: Tensor, actions: Tensor, targets: Tensor, trained: Tensor) -> Tensor:
+    """Huber loss of the chosen actions' values, averaged over the records that count.
+
+    Args:
+        q: float32 [K, B, A]. actions: int64 [K, B]. targets: float32 [K, B]. trained: bool [K, B].
+    """
+    chosen = q.gather(-1, actions[..., None])[..., 0]
+    loss = nn.functional.smooth_l1_loss(chosen, targets, reduction="none")
+    return (loss * trained).sum() / trained.sum().clamp(min=1)
+
+
+def exploration(num_envs: int, step: int, config: DQNConfig) -> np.ndarray:
+    """Epsilon of each environment, float64 [N]: a ladder base^(1 + alpha i / (N - 1)), reached by a ramp from 1."""
+    ladder = config.epsilon_base ** (1 + config.epsilon_alpha * np.arange(num_envs) / max(num_envs - 1, 1))
+    return 1.0 + (ladder - 1.0) * min(1.0, step / max(config.epsilon_ramp, 1))
+
+
+class DQN:
+    """The online and the target network, their optimiser and the update."""
+
+    def __init__(self, policy: nn.Module, config: DQNConfig, device: torch.device | str) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.policy = policy.to(self.device)
+        self.target = copy.deepcopy(self.policy).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps)
+        self.updates = 0
+
+    def update(self, batch: SequenceBatch) -> tuple[dict[str, float], Tensor]:
+        """One gradient step.
+
+        Returns:
+            The figures of the step, and the encoder's features of the trained records, float32 [sequence * B, F].
+
+        Raises:
+            NonFiniteError: before the weights are touched.
+        """
+        config = self.config
+        burn, end = config.burn_in, config.burn_in + config.sequence
+        q, q_all, features = self._online(batch)
+        with torch.no_grad():
+            targets = self._targets(batch, q_all)
+        trained = ~batch.closing[burn:end]
+        actions = batch.actions[burn:end]
+        loss = td_loss(q, actions, targets, trained)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+        if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
+            raise NonFiniteError(f"loss {float(loss)}, gradient norm {float(norm)} at update {self.updates}", batch)
+        self.optimizer.step()
+        self.updates += 1
+        self._follow()
+        chosen = q.detach().gather(-1, actions[..., None])[..., 0]
+        figures = torch.stack([loss.detach(), norm, chosen.mean(), targets.mean(), (targets - chosen).abs().mean()])
+        names = ("loss", "grad_norm", "q_mean", "target_mean", "td_error")
+        return dict(zip(names, figures.tolist(), strict=True)), features
+
+    def _online(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Values of the trained records with gradient, of all records without, and the trained records' features."""
+        burn, end = self.config.burn_in, self.config.burn_in + self.config.sequence
+        with torch.no_grad():
+            q_burn, state = self.policy.sequence(
+                self._encode(self.policy, batch, 0, burn), batch.state, batch.first[:burn]
+            )
+        features = self._encode(self.policy, batch, burn, end)
+        q, state = self.policy.sequence(features, state, batch.first[burn:end])
+        with torch.no_grad():
+            tail = self._encode(self.policy, batch, end, None)
+            q_tail, _ = self.policy.sequence(tail, state.detach(), batch.first[end:])
+        return q, torch.cat([q_burn, q.detach(), q_tail]), features.detach().flatten(0, 1)
+
+    def _targets(self, batch: SequenceBatch, q_online: Tensor) -> Tensor:
+        """n-step targets of the trained records: the online network chooses, the target network judges."""
+        burn = self.config.burn_in
+        q_target, _ = self.target.sequence(self._encode(self.target, batch, 0, None), batch.state, batch.first)
+        best = q_online.argmax(-1, keepdim=True)
+        bootstrap = q_target.gather(-1, best)[..., 0]
+        return n_step_targets(
+            batch.rewards[burn:],
+            batch.terminal[burn:],
+            batch.closing[burn:],
+            bootstrap[burn:],
+            self.config.gamma,
+            self.config.n_step,
+        )
+
+    @staticmethod
+    def _encode(policy: nn.Module, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
+        rows, frames = batch.rows[begin:end], batch.frames[begin:end]
+        features = policy.encode(rows.flatten(0, 1), frames.flatten(0, 1))
+        return features.unflatten(0, rows.shape[:2])
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Let the target network follow: Polyak each update, or a copy each `target_sync` updates."""
+        if self.config.target_sync:
+            if self.updates % self.config.target_sync == 0:
+                self.target.load_state_dict(self.policy.state_dict())
+            return
+        target, online = list(self.target.parameters()), list(self.policy.parameters())
+        torch._foreach_lerp_(target, online, self.config.tau)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both networks, the optimiser and the counter."""
+        return {
+            "policy": self.policy.state_dict(),
+            "target": self.target.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.policy.load_state_dict(state["policy"])
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.updates = int(state["updates"])

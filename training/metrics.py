@@ -1,0 +1,81 @@
+"""Figures between two log lines, and the sliding means over the last episodes."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from training.collect import PARTS, FinishedEpisode, Step
+
+# Episodes behind the sliding means, as the original's log lines have it.
+WINDOW = 100
+
+
+class Metrics:
+    """Sums since the last line; all of it is in the checkpoint, so that a resumed run writes the same lines."""
+
+    def __init__(self, terms: tuple[str, ...]) -> None:
+        self.terms = terms
+        self.recent: deque[list[float]] = deque(maxlen=WINDOW)  # length, r_env, r_total of finished episodes
+        self._clear()
+
+    def _clear(self) -> None:
+        self.steps = 0
+        self.rewards = np.zeros(len(PARTS) + 1, np.float64)
+        self.term_sums = np.zeros(len(self.terms), np.float64)
+        self.learned: dict[str, float] = {}
+        self.updates = 0
+
+    def add(self, step: Step, reward_terms: np.ndarray) -> None:
+        """Take in one decision of all rows."""
+        alive = step.alive
+        self.steps += int(alive.sum())
+        self.rewards[:-1] += step.rewards[alive].sum(axis=0, dtype=np.float64)
+        self.rewards[-1] += step.total[alive].sum(dtype=np.float64)
+        self.term_sums += reward_terms[alive].sum(axis=0, dtype=np.float64)
+        for finished in step.episodes:
+            self._add_episode(finished)
+
+    def _add_episode(self, finished: FinishedEpisode) -> None:
+        self.recent.append([float(finished.episode.length), float(finished.returns[0]), finished.total])
+
+    def learn(self, figures: dict[str, float]) -> None:
+        """Take in the figures of one update."""
+        self.updates += 1
+        for name, value in figures.items():
+            self.learned[name] = self.learned.get(name, 0.0) + value
+
+    def sliding(self) -> dict[str, float]:
+        """Means over the last episodes: length, r_env, r_total."""
+        means = np.mean(self.recent, axis=0) if self.recent else np.full(3, np.nan)
+        return dict(zip(("ep_len", "ep_r_env", "ep_r_total"), means.tolist(), strict=True))
+
+    def flush(self) -> dict[str, float]:
+        """Means since the last flush, a step or an update, and begin anew."""
+        steps = max(self.steps, 1)
+        names = [*(f"r_{part}" for part in PARTS), "r_total"]
+        figures = dict(zip(names, (self.rewards / steps).tolist(), strict=True))
+        figures |= {f"reward/{t}": float(x) / steps for t, x in zip(self.terms, self.term_sums, strict=True)}
+        figures |= {f"train/{name}": value / self.updates for name, value in self.learned.items()}
+        figures["train/updates"] = self.updates
+        self._clear()
+        return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything."""
+        return {
+            "recent": [list(entry) for entry in self.recent],
+            "steps": self.steps,
+            "rewards": self.rewards.copy(),
+            "term_sums": self.term_sums.copy(),
+            "learned": dict(self.learned),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.recent = deque(state["recent"], maxlen=WINDOW)
+        self.steps, self.updates = int(state["steps"]), int(state["updates"])
+        self.rewards[:] = state["rewards"]
+        self.term_sums[:] = state["term_sums"]
+        self.learned = dict(state["learned"])
