@@ -1,0 +1,105 @@
+"""`@kernel`: the only place with numba flags, and a compilation cache that notices every change of the sources.
+
+Numba's own cache looks at the file of the compiled function alone, so a change in a function that it calls from another
+file goes unseen. Here the cache lives in a directory named by a hash of all sources of this package.
+
+``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python, ``NUMBA_BOUNDSCHECK=1`` checks every index.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Caches of former sources that nobody used for so long are removed when a new one is made.
+STALE_AFTER_DAYS = 14
+
+
+def kernel(function: F) -> F:
+    """Compile a function of numbers and arrays to machine code that runs without the interpreter lock.
+
+    No fastmath (it breaks isnan and the same bytes everywhere); division by zero gives inf or nan as NumPy does.
+    """
+    if numba.config.DISABLE_JIT:
+        # Integers wrap silently in compiled code; NumPy's scalars would warn at every draw of a random number.
+        return np.errstate(all="ignore")(function)
+    directory = cache_directory()
+    with _numba_caches_in(directory):
+        return numba.njit(nogil=True, cache=directory is not None, error_model="numpy")(function)
+
+
+def source_hash() -> str:
+    """Names everything that decides what the compiled code does, beside numba's own keys (signature, CPU)."""
+    digest = hashlib.sha256()
+    # The flags are here because numba's cache would hand out code compiled without bounds checks under BOUNDSCHECK=1.
+    flags = (numba.config.BOUNDSCHECK, numba.config.OPT, numba.config.DEBUGINFO_DEFAULT)
+    digest.update(repr((numba.__version__, np.__version__, sys.version_info[:3], flags)).encode())
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"\0{path.relative_to(root)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+_directory: list[Path | None] = []  # the answer of `cache_directory`, once it was asked
+
+
+def cache_directory() -> Path | None:
+    """Where this process keeps compiled code; None where no directory can be written."""
+    if not _directory:
+        _directory.append(_prepare(_user_cache() / "puffer_envs" / source_hash()))
+    return _directory[0]
+
+
+def _user_cache() -> Path:
+    if "XDG_CACHE_HOME" in os.environ:
+        return Path(os.environ["XDG_CACHE_HOME"])
+    home = Path(os.path.expanduser("~"))
+    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
+
+
+def _prepare(directory: Path) -> Path | None:
+    try:
+        is_new = not directory.exists()
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+        os.utime(directory)  # marks it as in use for `_remove_stale`
+    except OSError:
+        return None
+    if is_new:
+        _remove_stale(directory)
+    return directory
+
+
+def _remove_stale(current: Path) -> None:
+    oldest = time.time() - STALE_AFTER_DAYS * 86_400
+    for other in current.parent.iterdir():
+        try:
+            if other != current and other.stat().st_mtime < oldest:
+                shutil.rmtree(other, ignore_errors=True)
+        except OSError:
+            continue  # another process was faster
+
+
+@contextmanager
+def _numba_caches_in(directory: Path | None) -> Iterator[None]:
+    # A dispatcher asks for its cache directory when it is made, so kernels of other packages keep their own.
+    before = numba.config.CACHE_DIR
+    if directory is not None:
+        numba.config.CACHE_DIR = str(directory)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
