@@ -4,16 +4,43 @@ This is the only room that touches PufferLib. ``VectorEnv`` is the face that col
 implementation for games that step all their rows in this process (``workers.WorkerPool`` is the other one).
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from importlib.util import find_spec, module_from_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pufferlib
 from gymnasium import spaces
 
 from puffer_envs import rng, state_file
 from puffer_envs.layout import ObsLayout
+
+if TYPE_CHECKING:
+    from pufferlib.pufferlib import PufferEnv
+else:
+
+    def _puffer_env() -> type:
+        """PufferLib's ``PufferEnv`` without its networks: ``import pufferlib`` would load torch into every worker.
+
+        The package's own ``__init__`` is passed over unless it has run already. The submodule stays in place, so a
+        later ``import pufferlib`` is complete and has this very class.
+        """
+        if "pufferlib" in sys.modules:
+            from pufferlib.pufferlib import PufferEnv
+
+            return PufferEnv
+        spec = find_spec("pufferlib")
+        if spec is None:
+            raise ModuleNotFoundError("PufferLib is missing: pip install pufferlib-core==3.0.18", name="pufferlib")
+        sys.modules["pufferlib"] = module_from_spec(spec)  # an empty package that knows its files
+        try:
+            from pufferlib.pufferlib import PufferEnv
+        finally:
+            del sys.modules["pufferlib"]
+        return PufferEnv
+
+    PufferEnv = _puffer_env()
 
 StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]
 
@@ -71,6 +98,32 @@ class FailedStart(NamedTuple):
     reason: str
 
 
+class Report(NamedTuple):
+    """What the rows of one process did since the last report; `summarise` makes the info dict of several."""
+
+    agent_steps: int
+    episodes: int
+    lengths: float  # sum over the episodes that ended
+    returns: float  # sum over the episodes that ended
+    terms: np.ndarray  # float64 [K], sums of the weighted reward terms
+    metrics: dict[str, float]  # the game's own, means over rows
+
+
+def summarise(spec: EnvSpec, reports: Sequence[Report]) -> dict[str, Any]:
+    """One info dict: sums of sums, so that it does not depend on how rows are split among processes."""
+    steps = sum(report.agent_steps for report in reports)
+    episodes = sum(report.episodes for report in reports)
+    info: dict[str, Any] = {"episodes": episodes}
+    for name in reports[0].metrics:
+        mean = sum(report.metrics[name] * report.agent_steps for report in reports) / steps
+        info[name] = float(f"{mean:.6g}")  # the last digits of a mean of means would depend on the split
+    if episodes:
+        info["episode_length"] = sum(report.lengths for report in reports) / episodes
+        info["episode_return"] = sum(report.returns for report in reports) / episodes
+    terms = sum(report.terms for report in reports) / steps
+    return info | {f"reward/{term}": float(x) for term, x in zip(spec.reward_weights, terms, strict=True)}
+
+
 def allocate_buffers(
     spec: EnvSpec, num_envs: int, zeros: Callable[..., np.ndarray] = np.zeros
 ) -> dict[str, np.ndarray]:
@@ -100,11 +153,14 @@ def allocate_buffers(
     return buffers
 
 
-class VectorEnv(pufferlib.PufferEnv):
+class VectorEnv(PufferEnv):
     """The face of a batch of environments: PufferLib's, plus what a curriculum and a checkpoint need.
 
     All arrays are written in place and never rebound, so a view taken once stays current. ``send`` starts a step and
     ``recv`` waits for it; ``step`` is both. Rows of one environment are neighbours.
+
+    A row whose mask is False is out of order (its worker died): ignore it. When its mask rises again, it has begun a
+    new episode with the observation delivered then, and that step was none of its own.
     """
 
     def __init__(self, spec: EnvSpec, num_envs: int, buf: dict[str, np.ndarray] | None = None) -> None:
@@ -262,6 +318,7 @@ class BatchedEnv(VectorEnv):
         self._episodes: deque[Episode] = deque(maxlen=MAX_PENDING_EPISODES)
         self._keep_episodes = False
         # Statistics since the last report
+        self.report: Report | None = None  # set by the step that ends a report interval, None after the others
         self._steps_since_report = 0
         self._ended = np.zeros(3, np.float64)  # episodes, sum of lengths, sum of returns
         self._term_sums = np.zeros(k, np.float64)
@@ -306,7 +363,7 @@ class BatchedEnv(VectorEnv):
         return {}
 
     def metrics(self) -> dict[str, float]:
-        """The game's own figures for the periodic info dict; called once a report."""
+        """The game's own figures for the periodic info dict, as means over its rows; called once a report."""
         return {}
 
     # -- the step ------------------------------------------------------------------------------------------------
@@ -317,20 +374,34 @@ class BatchedEnv(VectorEnv):
             self.rng[:] = rng.streams(seed, self.first_env, self.num_envs)
         for array in (self.rewards, self.terminals, self.truncations, self.reward_terms, self.reset_requested):
             array[:] = 0
-        self.infos = []
+        self._forget()
         for env in range(self.num_envs):
             self._begin_episode(env)
         self.observe(self.observations, self.agent_ids)
         return self.observations, self.infos
 
+    def _forget(self) -> None:
+        """Drop what was to be reported of the time before a reset."""
+        self.infos = []
+        self.report = None
+        self._steps_since_report = 0
+        self._ended[:] = 0
+        self._term_sums[:] = 0
+        self._events.clear()
+        self._failures.clear()
+        self._episodes.clear()
+
     def send(self, actions: np.ndarray) -> None:
         """Step every row; the order of events is the contract that all games share."""
         self.actions[:] = actions
         self._clear()
+        known_events = len(self._events)
         self.act()
         self.score()
         self._weigh()
         self.finish()
+        # In the order of rows, whatever the order in which a game looks: the same for any number of workers.
+        self._events[known_events:] = sorted(self._events[known_events:], key=lambda event: event.row)
         self._end_requested()
         self._count()
         ended = np.flatnonzero(self.terminals | self.truncations)
@@ -362,7 +433,7 @@ class BatchedEnv(VectorEnv):
         self._term_sums += self.reward_terms.sum(axis=0, dtype=np.float64)
 
     def _record(self, ended: np.ndarray) -> None:
-        self._ended += (ended.size, self.episode_step[ended].sum(), self.term_returns[ended].sum())
+        self._ended += (ended.size, self.episode_step[ended].sum(), self.term_returns[ended].sum(dtype=np.float64))
         if self._keep_episodes:
             self._episodes.extend(self._episode(int(row)) for row in ended)
 
@@ -387,6 +458,8 @@ class BatchedEnv(VectorEnv):
         state_id, self.next_start[env] = self.next_start[env], None
         if state_id is not None:
             try:
+                if state_id not in self.states:  # a restored snapshot may name one that is gone
+                    raise state_file.StateFileError("no savestate of this name was added")
                 self.begin(env, self.states[state_id])
             except state_file.StateFileError as error:
                 self._failures.append(FailedStart(env * self.spec.agents_per_env, state_id, str(error)))
@@ -408,17 +481,14 @@ class BatchedEnv(VectorEnv):
         return slice(env * agents, (env + 1) * agents)
 
     def _report(self) -> None:
-        self.infos = []
+        self.infos, self.report = [], None
         self._steps_since_report += 1
         if self._steps_since_report < self.report_interval:
             return
-        episodes, lengths, returns = self._ended
-        info: dict[str, Any] = {"episodes": int(episodes), **self.metrics()}
-        if episodes:
-            info |= {"episode_length": lengths / episodes, "episode_return": returns / episodes}
-        per_step = self._term_sums / (self._steps_since_report * self.num_agents)
-        info |= {f"reward/{term}": float(x) for term, x in zip(self.spec.reward_weights, per_step, strict=True)}
-        self.infos = [info]
+        episodes, lengths, returns = self._ended.tolist()
+        agent_steps = self._steps_since_report * self.num_agents
+        self.report = Report(agent_steps, int(episodes), lengths, returns, self._term_sums.copy(), self.metrics())
+        self.infos = [summarise(self.spec, [self.report])]
         self._steps_since_report = 0
         self._ended[:] = 0
         self._term_sums[:] = 0
@@ -490,10 +560,14 @@ class BatchedEnv(VectorEnv):
         for name, array, part in parts:
             if name not in arrays or arrays[name].shape != array[part].shape or arrays[name].dtype != array.dtype:
                 raise state_file.StateFileError(f"snapshot of another version of {self.spec.name}: '{name}' differs")
-        self.read_world(env, arrays["world"].tobytes())
+        try:
+            start, following = arrays["starts"].tobytes().decode().split("\n")
+            world = arrays["world"].tobytes()
+        except (KeyError, ValueError) as error:
+            raise state_file.StateFileError(f"snapshot of another version of {self.spec.name}: {error}") from error
+        self.read_world(env, world)
         for name, array, part in parts:
             array[part] = arrays[name]
-        start, following = arrays["starts"].tobytes().decode().split("\n")
         self.start_state[env] = start or None
         self.next_start[env] = following or None
 

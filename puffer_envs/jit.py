@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 
+_config: Any = numba.config  # numba fills this module at run time, so a type checker finds it empty
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Caches of former sources that nobody used for so long are removed when a new one is made.
@@ -31,19 +32,19 @@ def kernel(function: F) -> F:
 
     No fastmath (it breaks isnan and the same bytes everywhere); division by zero gives inf or nan as NumPy does.
     """
-    if numba.config.DISABLE_JIT:
+    if _config.DISABLE_JIT:
         # Integers wrap silently in compiled code; NumPy's scalars would warn at every draw of a random number.
         return np.errstate(all="ignore")(function)
     directory = cache_directory()
     with _numba_caches_in(directory):
-        return numba.njit(nogil=True, cache=directory is not None, error_model="numpy")(function)
+        return cast(F, numba.njit(nogil=True, cache=directory is not None, error_model="numpy")(function))
 
 
 def source_hash() -> str:
     """Names everything that decides what the compiled code does, beside numba's own keys (signature, CPU)."""
     digest = hashlib.sha256()
     # The flags are here because numba's cache would hand out code compiled without bounds checks under BOUNDSCHECK=1.
-    flags = (numba.config.BOUNDSCHECK, numba.config.OPT, numba.config.DEBUGINFO_DEFAULT)
+    flags = (_config.BOUNDSCHECK, _config.OPT, _config.DEBUGINFO_DEFAULT)
     digest.update(repr((numba.__version__, np.__version__, sys.version_info[:3], flags)).encode())
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
@@ -96,10 +97,10 @@ def _remove_stale(current: Path) -> None:
 @contextmanager
 def _numba_caches_in(directory: Path | None) -> Iterator[None]:
     # A dispatcher asks for its cache directory when it is made, so kernels of other packages keep their own.
-    before = numba.config.CACHE_DIR
+    before = _config.CACHE_DIR
     if directory is not None:
-        numba.config.CACHE_DIR = str(directory)
+        _config.CACHE_DIR = str(directory)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before

@@ -51,7 +51,7 @@ def uniform(stream: np.ndarray) -> float:
 
 
 @kernel
-def randint(stream: np.ndarray, n: int) -> int:
+def randint(stream: np.ndarray, n: int) -> np.int64:
     """An int64 in [0, n) without bias, for 1 <= n <= 2**32 (Lemire 2019)."""
     bound = np.uint64(n)
     product = (next_u64(stream) >> _S32) * bound
