@@ -133,3 +133,21 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     game: Annotated[Any, tyro.conf.arg(name="env")] = None
     policy: Any = None
+
+
+# Named sets of settings of the learner; the games keep theirs beside their Config.
+PRESETS: dict[str, dict[str, Any]] = {
+    # The original design document's own constants: one-step targets, a synced target, one epsilon for all.
+    "document": {
+        "learner": {
+            "gamma": 0.99,
+            "n_step": 1,
+            "batch_size": 128,
+            "tau": 0.0,
+            "target_sync": 4_000,
+            "epsilon_base": 0.05,
+            "epsilon_alpha": 0.0,
+            "epsilon_ramp": 5_000_000,
+        }
+    },
+}
