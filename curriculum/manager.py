@@ -1,0 +1,354 @@
+"""The curriculum: which milestones' states are kept, and from which of them the next episodes begin.
+
+The manager knows no environment. The command carries messages between the two: events, episodes and failed starts
+in; starts, pulls, the wish for states and evictions out. All chance comes from one generator of its own, so the same
+messages give the same answers, and `state_dict` holds everything that an exact continuation needs.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from curriculum import index, peek, sampling
+from curriculum.index import StateEntry
+from curriculum.posteriors import Posteriors
+from curriculum.store import StateStore
+
+if TYPE_CHECKING:
+    from puffer_envs.base import Episode, Event, FailedStart, Milestone
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+MAX_FAILURES = 2  # loads that may fail before a state is evicted
+RECENT_STARTS = 256  # that `spawn_mix` looks back on
+NEW_GAME = -1  # kind of a start; others are the index of the tier
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """Where the episodes of the swarm begin."""
+
+    enabled: bool = True
+    """Off: every episode is a new game and no state is saved; the posteriors are still kept."""
+    mode: Literal["mixture", "frontier"] = "mixture"
+    """mixture: starts spread over all milestones, and a first-ever milestone pulls half of the rows to it.
+    frontier: starts at the furthest milestone alone, and a first-ever one pulls all rows."""
+    new_game_fraction: float = 0.25
+    """New games are at least this share of all starts."""
+    tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
+    """Early, mid, late; renormalised over the tiers that have states."""
+    keep_per_milestone: int = 8
+    """The newest so many states of each milestone are kept."""
+    refresh_steps: int = 100_000
+    """With all places of a milestone taken, a new state is wanted when the newest is this many agent steps old."""
+    seed_dir: str = "savestates/wayfarer"
+    """Folder of shipped states that a run begins with where they are of its ROM; empty for none."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("mixture", "frontier"):
+            raise ValueError(f"curriculum mode is 'mixture' or 'frontier', not '{self.mode}'")
+        if not 0 <= self.new_game_fraction <= 1:
+            raise ValueError(f"new_game_fraction lies between 0 and 1, got {self.new_game_fraction}")
+        if len(self.tier_weights) != len(sampling.TIERS) or min(self.tier_weights) < 0 or not any(self.tier_weights):
+            raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
+        if self.keep_per_milestone < 1 or self.refresh_steps < 0:
+            raise ValueError("keep_per_milestone must be at least 1 and refresh_steps at least 0")
+
+
+class CurriculumManager:
+    """Savestates, posteriors and the choice of starts of one run.
+
+    Args:
+        milestones: the table of the game, in the order of play.
+        directory: ``savestates/<run>``; states that an index there names are used from the start.
+        seed: of its own generator.
+        rom_sha1: of the game's ROM, empty where there is none; states of another one are never used.
+        run_name: who is named as maker of the states; the folder's name if left out.
+    """
+
+    def __init__(
+        self,
+        milestones: "Sequence[Milestone]",
+        directory: str | Path,
+        config: CurriculumConfig | None = None,
+        seed: int = 0,
+        *,
+        rom_sha1: str = "",
+        run_name: str | None = None,
+    ) -> None:
+        self.milestones = tuple(milestones)
+        self.config = config or CurriculumConfig()
+        self.posteriors = Posteriors(self.milestones)
+        self.store = StateStore(Path(directory))
+        self.rom_sha1 = rom_sha1
+        self.run_name = run_name or self.store.directory.resolve().name
+        self.global_step = 0  # the latest that any message told
+        self._index = {milestone.name: m for m, milestone in enumerate(self.milestones)}
+        self._tiers = np.array([sampling.TIERS.index(m.tier) for m in self.milestones], np.int64)  # [M]
+        self._successors = sampling.next_milestones(self.milestones)
+        self._emulator = version("pyboy") if rom_sha1 else ""
+        self._rng = np.random.Generator(np.random.PCG64(seed))
+        self._known = np.zeros(len(self.milestones), np.bool_)  # [M], a state of it exists or existed
+        self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
+        self._forced: dict[int, str] = {}  # row -> where a pull sends it
+        self._cut: set[int] = set()  # rows whose running episode a pull ends
+        self._evicted: list[str] = []
+        self._starts, self._new_games = 0, 0
+        self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest starts
+        self._just_shipped: set[str] = set()  # states that the constructor brought into the folder
+        self._register_existing()
+
+    # -- messages in ---------------------------------------------------------------------------------------------
+    def on_event(self, event: "Event", global_step: int) -> str | None:
+        """A row reached a milestone: keep the world if it is wanted; its new id, for ``env.add_state``."""
+        self.global_step = max(self.global_step, global_step)
+        m = event.milestone
+        if event.state is None or not self.wanted()[m] or not self._storable(event.state):
+            return None
+        entry = self._describe(event, global_step)
+        try:
+            self.store.add(entry, event.state)
+        except OSError as error:  # a full disk costs savestates, not the run
+            log.warning("could not save %s: %s", entry.file, error)
+            return None
+        if not self._known[m]:
+            self._known[m] = True
+            self._pull_to = m if self._pull_to is None else max(m, self._pull_to)
+        self._drop_oldest(m)
+        return entry.id
+
+    def on_episode(self, episode: "Episode", global_step: int) -> None:
+        """An episode ended: posteriors (and with them the scores), and the use of its state."""
+        self.global_step = max(self.global_step, global_step)
+        cut = episode.row in self._cut and episode.truncated
+        self._cut.discard(episode.row)
+        self.posteriors.update(episode, cut)
+        if (entry := self.store.entries.get(episode.start_state or "")) is not None:
+            self.store.update(entry.id, uses=entry.uses + 1)
+
+    def on_failure(self, failure: "FailedStart") -> None:
+        """A state could not be loaded; the second time it goes to quarantine."""
+        entry = self.store.entries.get(failure.state_id)
+        if entry is None:
+            return
+        failures = entry.failures + 1
+        self.store.update(entry.id, failures=failures)
+        if failures >= MAX_FAILURES:
+            self.store.quarantine(entry.id, f"could not be loaded {failures} times, at last: {failure.reason}")
+            self._evicted.append(entry.id)
+
+    # -- answers -------------------------------------------------------------------------------------------------
+    def next_start(self, row: int) -> str | None:
+        """Where the next episode of a row begins: the id of a state, or None for a new game."""
+        forced = self._forced.pop(row, None)
+        state_id = forced if forced in self.store.entries else self._sample()
+        kind = NEW_GAME if state_id is None else sampling.TIERS.index(self.store.entries[state_id].tier)
+        self._starts += 1
+        self._new_games += state_id is None
+        self._recent.append(kind)
+        return state_id
+
+    def pull(self, num_envs: int) -> np.ndarray | None:
+        """Rows to end now and send to a first-ever milestone, bool [num_envs]; once for each, None otherwise.
+
+        Of several first-ever milestones since the last call the furthest counts. The next `next_start` of each row in
+        the mask gives a state of it.
+        """
+        m, self._pull_to = self._pull_to, None
+        if m is None:
+            return None
+        states = [entry.id for entry in self.store.entries.values() if entry.milestone == self.milestones[m].name]
+        count = num_envs if self.config.mode == "frontier" else num_envs // 2
+        if not states or not count:
+            return None
+        mask = np.zeros(num_envs, np.bool_)
+        mask[self._rng.permutation(num_envs)[:count]] = True
+        rows = np.flatnonzero(mask).tolist()
+        self._forced.update((row, states[i % len(states)]) for i, row in enumerate(rows))
+        self._cut.update(rows)
+        return mask
+
+    def wanted(self) -> np.ndarray:
+        """Milestones whose states are worth their 15 ms now, bool [M]: places are free, or the newest is old."""
+        wanted = np.full(len(self.milestones), self.config.enabled)
+        if not self.config.enabled:
+            return wanted
+        steps: dict[str, list[int]] = {}
+        for entry in self.store.entries.values():
+            steps.setdefault(entry.milestone, []).append(entry.global_step)
+        for name, saved in steps.items():
+            full = len(saved) >= self.config.keep_per_milestone
+            wanted[self._index[name]] = not full or self.global_step - max(saved) >= self.config.refresh_steps
+        return wanted
+
+    def load_bytes(self, state_id: str) -> bytes:
+        """The world of a state, verified by sha256 (`store.StateStore.load`)."""
+        return self.store.load(state_id)
+
+    def ids(self) -> list[str]:
+        """Ids of all states, in order of registration."""
+        return list(self.store.entries)
+
+    def drain_evicted(self) -> list[str]:
+        """Ids that went out of use since the last call, for ``env.remove_state``."""
+        evicted, self._evicted = self._evicted, []
+        return evicted
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Posterior mean of each milestone, float64 [M]."""
+        return self.posteriors.theta
+
+    @property
+    def alarm(self) -> np.ndarray:
+        """Milestones with theta < .5, bool [M]."""
+        return self.posteriors.alarm
+
+    def spawn_mix(self) -> dict[str, float]:
+        """Fractions of the recent starts: new games and the three tiers."""
+        kinds = np.bincount(np.array(self._recent, np.int64) - NEW_GAME, minlength=len(sampling.TIERS) + 1)
+        return dict(zip(("new", *sampling.TIERS), (kinds / max(1, kinds.sum())).tolist(), strict=True))
+
+    # -- sampling ------------------------------------------------------------------------------------------------
+    def _sample(self) -> str | None:
+        ids = self.ids()
+        if not self.config.enabled or not ids:
+            return None
+        fraction = self.config.new_game_fraction
+        due = sampling.new_game_due(self._new_games, self._starts, fraction)
+        # The coin is tossed even if the answer is due: one number a start, whatever happened before.
+        if self._rng.random() < fraction or due:
+            return None
+        return ids[sampling.draw(self._probabilities(), self._rng.random())]
+
+    def _probabilities(self) -> np.ndarray:
+        """Of all states in order of registration, float64 [S]."""
+        of = np.array([self._index[entry.milestone] for entry in self.store.entries.values()])  # [S]
+        if self.config.mode == "frontier":
+            furthest = of == of.max()
+            return furthest / furthest.sum()
+        scores = sampling.milestone_scores(self.theta, self._successors)
+        return sampling.state_probabilities(self._tiers[of], scores[of], self.config.tier_weights)
+
+    # -- the stock of states -------------------------------------------------------------------------------------
+    @staticmethod
+    def _storable(state: bytes) -> bool:
+        if 0 < len(state) <= index.MAX_STATE_BYTES:
+            return True
+        log.warning("a savestate of %d bytes is not kept: it must have 1 to %d", len(state), index.MAX_STATE_BYTES)
+        return False
+
+    def _describe(self, event: "Event", global_step: int) -> StateEntry:
+        state, milestone = event.state, self.milestones[event.milestone]
+        assert state is not None
+        name = index.state_id(milestone.name, global_step, event.row)
+        if name in self.store.entries:  # two events of one row in one step whose names differ in punctuation only
+            name = f"{name}.{sum(other.startswith(name) for other in self.store.entries)}"
+        map_id, badges = peek.map_and_badges(state) if self.rom_sha1 else (None, None)
+        return StateEntry(
+            id=name,
+            file=name + index.SUFFIX,
+            sha256=index.digest(state),
+            size=len(state),
+            rom_sha1=self.rom_sha1,
+            pyboy_version=self._emulator,
+            state_version=state[0],
+            milestone=milestone.name,
+            tier=milestone.tier,
+            map=map_id,
+            badges=badges,
+            step=event.step,
+            global_step=global_step,
+            made_by=self.run_name,
+        )
+
+    def _drop_oldest(self, m: int) -> None:
+        name = self.milestones[m].name
+        states = [entry.id for entry in self.store.entries.values() if entry.milestone == name]
+        for state_id in states[: -self.config.keep_per_milestone]:
+            self.store.remove(state_id)
+            self._evicted.append(state_id)
+
+    def _register_existing(self) -> None:
+        """Take over what lies in the run's folder, then the shipped states that are not there yet."""
+        if not self.config.enabled:
+            return
+        for entry, data in self.store.open():
+            if problem := self._foreign(entry):
+                self.store.quarantine_file(entry.file, problem)
+            else:
+                self.store.adopt(entry, data)
+        if self.config.seed_dir and self.rom_sha1:
+            self._register_shipped(Path(self.config.seed_dir))
+        self._known[[self._index[entry.milestone] for entry in self.store.entries.values()]] = True
+
+    def _register_shipped(self, directory: Path) -> None:
+        shipped = index.read_index(directory)  # a damaged one is an error: it is part of the program
+        for entry in shipped:
+            if entry.id not in self.store.entries and not self._foreign(entry):
+                data = index.read_state(directory, entry)
+                self.store.add(replace(entry, score=0.0, uses=0, failures=0), data)
+                self._just_shipped.add(entry.id)
+
+    def _foreign(self, entry: StateEntry) -> str | None:
+        if entry.rom_sha1 != self.rom_sha1:
+            return f"a state of another ROM (SHA-1 {entry.rom_sha1 or 'none'})"
+        if entry.milestone not in self._index:
+            return f"a state of a milestone that this game does not have: {entry.milestone}"
+        return None
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, the bytes of the states included; also writes scores and uses to the index."""
+        scores = sampling.milestone_scores(self.theta, self._successors)
+        for entry in list(self.store.entries.values()):
+            self.store.update(entry.id, score=float(scores[self._index[entry.milestone]]))
+        self.store.flush()
+        return {
+            "version": VERSION,
+            "rng": json.dumps(self._rng.bit_generator.state),  # its integers have 128 bits
+            "posteriors": self.posteriors.state_dict(),
+            "states": self.store.state_dict(),
+            "global_step": self.global_step,
+            "known": self._known.copy(),
+            "pull_to": self._pull_to,
+            "forced": {str(row): state_id for row, state_id in self._forced.items()},
+            "cut": sorted(self._cut),
+            "evicted": list(self._evicted),
+            "starts": self._starts,
+            "new_games": self._new_games,
+            "recent": list(self._recent),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, with the folder made to agree (`store.StateStore.load_state_dict`).
+
+        Raises:
+            ValueError: the state is of another version, game or ROM.
+        """
+        if state["version"] != VERSION:
+            raise ValueError(f"the curriculum in the checkpoint is of version {state['version']}, not {VERSION}")
+        if roms := {saved["rom_sha1"] for saved in state["states"]} - {self.rom_sha1}:
+            raise ValueError(f"the checkpoint's savestates are of another ROM (SHA-1 {min(roms) or 'none'})")
+        self.posteriors.load_state_dict(state["posteriors"])
+        saved_ids = {saved["id"] for saved in state["states"]}
+        for state_id in self._just_shipped - saved_ids:  # ours of a moment ago, no orphans
+            self.store.remove(state_id)
+        self.store.load_state_dict(state["states"])
+        self._rng.bit_generator.state = json.loads(state["rng"])
+        self.global_step = int(state["global_step"])
+        self._known[:] = np.asarray(state["known"])
+        self._pull_to = state["pull_to"]
+        self._forced = {int(row): state_id for row, state_id in state["forced"].items()}
+        self._cut = set(state["cut"])
+        self._evicted = list(state["evicted"])
+        self._starts, self._new_games = int(state["starts"]), int(state["new_games"])
+        self._recent = deque(state["recent"], maxlen=RECENT_STARTS)
