@@ -120,7 +120,7 @@ def summarise(spec: EnvSpec, reports: Sequence[Report]) -> dict[str, Any]:
     if episodes:
         info["episode_length"] = sum(report.lengths for report in reports) / episodes
         info["episode_return"] = sum(report.returns for report in reports) / episodes
-    terms = sum(report.terms for report in reports) / steps
+    terms = np.sum([report.terms for report in reports], axis=0) / steps
     return info | {f"reward/{term}": float(x) for term, x in zip(spec.reward_weights, terms, strict=True)}
 
 
@@ -133,7 +133,7 @@ def allocate_buffers(
         zeros: ``zeros(shape, dtype)``; the worker pool passes one that carves from shared memory.
     """
     n = num_envs * spec.agents_per_env
-    action = spec.action_space
+    action, action_shape = spec.action_space, spec.action_space.shape or ()
     action_dtype = action.dtype if isinstance(action, spaces.Box) else np.dtype(np.int32)
     buffers = {
         "observations": zeros((n, spec.layout.size), spec.layout.dtype),
@@ -141,8 +141,8 @@ def allocate_buffers(
         "terminals": zeros((n,), np.bool_),
         "truncations": zeros((n,), np.bool_),
         "masks": zeros((n,), np.bool_),  # False: the row is out of order, ignore it
-        "actions": zeros((n, *action.shape), action_dtype),
-        "teacher_actions": zeros((n, *action.shape), action_dtype),  # PufferLib asks for them
+        "actions": zeros((n, *action_shape), action_dtype),
+        "teacher_actions": zeros((n, *action_shape), action_dtype),  # PufferLib asks for them
         # Ours, beside PufferLib's:
         "final_observations": zeros((n, spec.layout.size), spec.layout.dtype),  # valid where an episode just ended
         "reward_terms": zeros((n, len(spec.reward_weights)), np.float32),  # weighted
