@@ -1,0 +1,372 @@
+"""The Game Boy: ROM files, and one emulator behind six methods.
+
+PyBoy 2.7.0 is the emulator (LGPL, a dependency). It loads the published savestates of the Pokemon RL community exactly;
+2.8 shifts states made by 2.7 and older by one byte. Facts about it that shape this file, all measured:
+a path instead of a file object makes it write `<rom>.ram` beside the ROM; sound costs 43% of the speed; a savestate
+has no magic, checksum or ROM identity, so garbage can load without a word and a failed load leaves half a machine.
+"""
+
+import gc
+import hashlib
+import io
+import itertools
+import multiprocessing
+import os
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from puffer_envs.pokemon_red import ram
+from puffer_envs.state_file import StateFileError
+
+ACTIONS = ("down", "left", "right", "up", "a", "b", "start")
+A, START = ACTIONS.index("a"), ACTIONS.index("start")
+SCREEN_SHAPE = (144, 160)  # pixels
+
+BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
+BUILT_IN_TITLE = "WAYFARER"
+RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)
+
+BANK_BYTES = 0x4000
+TITLE = slice(0x134, 0x144)
+HEADER_CHECKED, HEADER_CHECKSUM = range(0x134, 0x14D), 0x14D
+
+STATE_VERSION = 15  # first byte of the states that PyBoy 2.7.0 writes, and the newest that it reads
+OLDEST_STATE_VERSION = 2  # states of version 0 and 1 did not say so
+STATE_BYTES = range(40_000, 1 << 20)  # what a savestate can weigh: RAM at the least, a cartridge of 128 KiB at most
+ZLIB_MAGIC = 0x78
+
+ANY_MAP = frozenset(range(256))
+
+
+class RomError(ValueError):
+    """A ROM that cannot be played; the message says what to do."""
+
+
+# -- ROM files -------------------------------------------------------------------------------------------------------
+class Rom(NamedTuple):
+    """A cartridge."""
+
+    data: bytes
+    sha1: str
+    title: str  # from the header
+
+
+def load_rom(path: str | os.PathLike | None = None) -> Rom:
+    """Read and check a ROM file; None is the built-in game.
+
+    Raises:
+        RomError: there is no such file, or it is no Game Boy ROM.
+    """
+    file = Path(path) if path is not None else BUILT_IN_ROM
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        hint = "leave --rom out to play the built-in game" if path is not None else "run `make rom` to build it"
+        raise RomError(f"cannot read the ROM {file} ({error.strerror}); {hint}") from error
+    fault = _find_rom_fault(data)
+    if fault:
+        raise RomError(f"{file} is no Game Boy ROM: {fault}")
+    rom = Rom(data, hashlib.sha1(data).hexdigest(), _title(data))
+    _warn_of_stranger(rom, file)
+    return rom
+
+
+def _find_rom_fault(data: bytes) -> str | None:
+    if len(data) < 2 * BANK_BYTES or len(data) % BANK_BYTES:
+        return f"{len(data)} bytes are no whole number of 16 KiB banks, at least two"
+    checksum = 0
+    for at in HEADER_CHECKED:
+        checksum = (checksum - data[at] - 1) & 0xFF
+    return None if checksum == data[HEADER_CHECKSUM] else "its header checksum is wrong (is it compressed or damaged?)"
+
+
+def _title(data: bytes) -> str:
+    return data[TITLE].split(b"\0")[0].decode("ascii", "replace").strip()
+
+
+def _warn_of_stranger(rom: Rom, file: Path) -> None:
+    known = rom.sha1 == RED_SHA1 or rom.title == BUILT_IN_TITLE
+    if not known and multiprocessing.parent_process() is None:  # workers don't print
+        text = f"{file} ('{rom.title}', SHA-1 {rom.sha1}) is not Pokemon Red (US): facts may be read from wrong places"
+        warnings.warn(text, stacklevel=3)
+
+
+# -- the protocol ----------------------------------------------------------------------------------------------------
+class Emulator(Protocol):
+    """One Game Boy. All keys are up between any two calls."""
+
+    def step(self, action: int) -> None:
+        """One decision: press a key, let go of it, wait; the last frame is drawn."""
+
+    def read(self, out: np.ndarray) -> None:
+        """The facts, as a raw row of `ram` (uint8 [RAW_SIZE])."""
+
+    def screen(self) -> np.ndarray:
+        """The last drawn frame, uint8 [144, 160, 4] RGBA, four greys; a view that later frames overwrite."""
+
+    def save(self) -> bytes:
+        """The whole machine as raw PyBoy bytes; 11-35 ms, under the interpreter lock."""
+
+    def load(self, state: bytes, idle_frames: int = 0) -> None:
+        """Become a saved machine, then wait a while; 4-15 ms.
+
+        Raises:
+            StateFileError: the state is damaged or of another game. The machine is broken then: close it.
+        """
+
+    def close(self) -> None:
+        """Switch off. Nothing is written."""
+
+
+class PyBoyEmulator:
+    """`Emulator` over PyBoy.
+
+    Args:
+        known_maps: map ids that a sane world can be on.
+        press_frames: frames that a key is held.
+        frames_per_step: frames of a whole decision.
+        wait_presses: while the game ignores the joypad (a cutscene), press A up to so many times in one decision.
+    """
+
+    def __init__(
+        self,
+        rom: Rom,
+        known_maps: frozenset[int] = ANY_MAP,
+        *,
+        press_frames: int = 8,
+        frames_per_step: int = 24,
+        wait_presses: int = 50,
+    ) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SDL says where its library lies; no window is opened here
+            from pyboy import PyBoy
+            from pyboy.utils import WindowEvent
+        try:
+            self._pyboy = PyBoy(io.BytesIO(rom.data), window="null", sound_emulated=False, log_level="CRITICAL")
+        except Exception as error:  # PyBoy has no common base class for what it raises
+            raise RomError(f"PyBoy cannot start the ROM '{rom.title}': {error}") from error
+        self._pyboy.set_emulation_speed(0)
+        self._wram = _find_wram(self._pyboy.memory)
+        self._known_maps = known_maps
+        self._press_frames = press_frames
+        self._rest_frames = frames_per_step - press_frames
+        self._wait_presses = wait_presses
+        names = [f"ARROW_{key.upper()}" if key in ACTIONS[:4] else f"BUTTON_{key.upper()}" for key in ACTIONS]
+        self._press = [getattr(WindowEvent, f"PRESS_{name}") for name in names]
+        self._release = [getattr(WindowEvent, f"RELEASE_{name}") for name in names]
+        self._release_all = (*self._release, WindowEvent.RELEASE_BUTTON_SELECT)
+
+    def step(self, action: int) -> None:
+        pyboy = self._pyboy
+        self._hold(action)
+        for _ in range(self._wait_presses):
+            if not pyboy.memory[ram.JOY_IGNORE]:
+                break
+            self._hold(A)
+
+    def _hold(self, action: int) -> None:
+        pyboy = self._pyboy
+        pyboy.send_input(self._press[action])
+        pyboy.tick(self._press_frames, False, False)
+        pyboy.send_input(self._release[action])
+        pyboy.tick(self._rest_frames, True, False)
+
+    def read(self, out: np.ndarray) -> None:
+        if self._wram is not None:
+            ram.gather(self._wram, out)
+        else:
+            ram.read(self._pyboy.memory, out)
+
+    def screen(self) -> np.ndarray:
+        return self._pyboy.screen.ndarray
+
+    def save(self) -> bytes:
+        stream = io.BytesIO()
+        self._pyboy.save_state(stream)
+        return stream.getvalue()
+
+    def load(self, state: bytes, idle_frames: int = 0) -> None:
+        plain = plain_state(state)
+        stream = io.BytesIO(plain)
+        try:
+            self._pyboy.load_state(stream)
+        except Exception as error:
+            raise StateFileError(f"PyBoy cannot load the savestate: {error}") from error
+        if stream.tell() != len(plain):
+            raise StateFileError("the savestate is longer than one of this cartridge: it is of another game")
+        raw = np.zeros(ram.RAW_SIZE, np.uint8)
+        self.read(raw)
+        fault = ram.find_fault(raw, self._known_maps)
+        if fault:
+            raise StateFileError(f"the savestate holds no world of this game: {fault}")
+        for event in self._release_all:
+            self._pyboy.send_input(event)
+        if idle_frames:
+            self.idle(idle_frames)
+
+    def idle(self, frames: int) -> None:
+        """Let time pass; the last frame is drawn."""
+        self._pyboy.tick(frames, True, False)
+
+    def peek(self, address: int) -> int:
+        """One byte of memory, for scripts; a step reads through `read`."""
+        return self._pyboy.memory[address]
+
+    def close(self) -> None:
+        self._pyboy.stop(save=False)
+
+
+_marks = itertools.count(1)
+
+
+def _find_wram(memory: Any) -> np.ndarray | None:
+    """A machine's working RAM as a view, uint8 [8192], or None where PyBoy keeps it in another way than 2.7.0 does.
+
+    PyBoy hands out memory as lists of ints only, 25 ns a byte. Its own buffer is a garbage-collected object, so it is
+    found among those just made: the one that shows a mark written through the front door.
+    """
+    mark = list(b"WRAM" + next(_marks).to_bytes(8, "little"))
+    place = slice(ram.WRAM, ram.WRAM + len(mark))
+    before = memory[place]
+    memory[place] = mark
+    try:
+        for generation in range(3):
+            for candidate in gc.get_objects(generation):
+                if type(candidate).__module__ == "pyboy.core.ram" and type(candidate).__name__ == "memoryview":
+                    view = np.asarray(candidate)
+                    if view.shape == (ram.WRAM_BYTES,) and view[: len(mark)].tolist() == mark:
+                        return view
+    finally:
+        memory[place] = before
+    return None
+
+
+def plain_state(state: bytes) -> bytes:
+    """Savestate bytes as PyBoy wrote them, from those bytes or from their zlib form.
+
+    Raises:
+        StateFileError: this cannot be a savestate, or a newer PyBoy made it.
+    """
+    if state[:1] == bytes([ZLIB_MAGIC]):
+        try:
+            unpacker = zlib.decompressobj()
+            state = unpacker.decompress(state, STATE_BYTES.stop)
+        except zlib.error as error:
+            raise StateFileError(f"the compressed savestate is damaged: {error}") from error
+        if not unpacker.eof:
+            raise StateFileError("the compressed savestate is cut off, or far too large")
+    if len(state) not in STATE_BYTES:
+        raise StateFileError(f"{len(state)} bytes are no savestate of a Game Boy")
+    if not OLDEST_STATE_VERSION <= state[0] <= STATE_VERSION:
+        raise StateFileError(
+            f"savestate of version {state[0]}: PyBoy 2.7.0 reads {OLDEST_STATE_VERSION}-{STATE_VERSION}"
+        )
+    return state
+
+
+# -- the first free moment of a new game -------------------------------------------------------------------------------
+START_MAP = 0x26  # the player's room, in both games
+START_MONEY = bytes([0x00, 0x30, 0x00])  # 3000, BCD
+FONT_LOADED = 0xCFC4  # wFontLoaded: bit 0 while a text box is open
+QUIET_FRAMES = 240  # before the first key, so that a game without a title screen is found as it begins
+FRAME_LIMIT = 20_000
+_new_games: dict[tuple[str, str | None], bytes] = {}  # made once a process
+
+
+def new_game_state(rom: Rom, init_state: str | None = None, known_maps: frozenset[int] = ANY_MAP) -> bytes:
+    """The world in which new games begin: that of a file, or the first moment in which the player can walk.
+
+    The boot of a real ROM takes seconds and is kept in the user's cache directory under the ROM's SHA-1.
+
+    Raises:
+        RomError: no player appeared; StateFileError: the file holds no world of this game.
+    """
+    key = (rom.sha1, init_state)
+    if key not in _new_games:
+        if init_state is not None:
+            _new_games[key] = _read_init_state(rom, init_state, known_maps)
+        else:
+            _new_games[key] = _boot(rom) if rom.title == BUILT_IN_TITLE else _boot_once(rom)
+    return _new_games[key]
+
+
+def _read_init_state(rom: Rom, path: str, known_maps: frozenset[int]) -> bytes:
+    machine = PyBoyEmulator(rom, known_maps)
+    try:
+        state = plain_state(Path(path).read_bytes())
+        machine.load(state)
+        return state
+    except OSError as error:
+        raise StateFileError(f"cannot read the initial state {path} ({error.strerror})") from error
+    except StateFileError as error:
+        raise StateFileError(f"new games cannot begin in {path}: {error}") from error
+    finally:
+        machine.close()
+
+
+def _boot_once(rom: Rom) -> bytes:
+    file = _cache_directory() / f"{rom.sha1}-v{STATE_VERSION}.state"
+    try:
+        return plain_state(file.read_bytes())
+    except (OSError, StateFileError):
+        state = _boot(rom)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as unfinished:
+            unfinished.write(state)
+        os.replace(unfinished.name, file)
+    except OSError:
+        pass  # a cache that cannot be written costs seconds, nothing more
+    return state
+
+
+def _cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "puffer_envs" / "new_games"
+
+
+def _boot(rom: Rom) -> bytes:
+    machine = PyBoyEmulator(rom, wait_presses=0)
+    try:
+        for step in range(FRAME_LIMIT // 24):
+            if step * 24 < QUIET_FRAMES:
+                machine.idle(24)
+            else:
+                machine.step((A, START)[step % 2])  # A also writes the letters of a name, START ends it
+            if _looks_free(machine):
+                state = machine.save()
+                if _can_walk(machine):
+                    return state
+                machine.load(state)
+    finally:
+        machine.close()
+    raise RomError(f"'{rom.title}' showed no player within {FRAME_LIMIT} frames; give a savestate with --init-state")
+
+
+def _looks_free(machine: PyBoyEmulator) -> bool:
+    money = bytes(machine.peek(ram.MONEY + digit) for digit in range(3))
+    ignored = machine.peek(ram.JOY_IGNORE) or machine.peek(ram.STATUS_FLAGS_5) & 0x20
+    return (
+        machine.peek(ram.MAP_ID) == START_MAP
+        and money == START_MONEY
+        and not ignored
+        and not machine.peek(FONT_LOADED) & 1
+    )
+
+
+def _can_walk(machine: PyBoyEmulator) -> bool:
+    # Map and money are set long before the opening speech ends, so only a step taken is proof.
+    def place() -> tuple[int, int]:
+        return machine.peek(ram.PLAYER_Y), machine.peek(ram.PLAYER_X)
+
+    before = place()
+    for direction in (0, 1, 2, 3, 0, 1, 2, 3):  # the first press may only turn
+        machine.step(direction)
+        if place() != before:
+            return True
+    return False

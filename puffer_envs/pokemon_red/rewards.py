@@ -1,0 +1,170 @@
+"""Rewards: one function per named term, from the facts of a step and the memory of the episode.
+
+A term says how much of its thing happened in this step; the weights are in `config`. Nothing is paid twice: memory
+holds the best that was ever seen, and begins as what the loaded world holds.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from puffer_envs.jit import kernel
+from puffer_envs.pokemon_red import ram
+from puffer_envs.pokemon_red.config import Config, reward_weights
+from puffer_envs.pokemon_red.kernels import Memory, hp_sum, level_sum, lies_defeated, remember, was_visited
+from puffer_envs.pokemon_red.ram import Facts
+
+if TYPE_CHECKING:
+    from puffer_envs.pokemon_red.milestones import Game
+
+TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
+_BADGE, _REQUIRED, _EVENT, _MAP, _COORDINATE, _LEVEL, _HEAL, _DEFEAT, _ITEM, _HM, _SEEN, _CAUGHT = range(len(TERMS))
+
+# What pays in a game beside its milestones: (events that don't, key items, hidden machines). Red's item ids are those
+# of pret/pokered (constants/item_constants.asm); its event 0x068 is the museum ticket, bought again and again.
+_RED_KEY_ITEMS = (0x06, 0x2B, 0x2D, 0x30, 0x3F, 0x40, 0x46, 0x48, 0x49, 0x4A)
+_PAYING = {"WAYFARER": ((), range(2, 7), ())}
+_PAYING_IN_RED = ((0x068,), _RED_KEY_ITEMS, range(0xC4, 0xC9))
+
+
+class Rules(NamedTuple):
+    """What the terms need to know of the game."""
+
+    required_events: np.ndarray  # uint8 [320], bits of the events that the story needs
+    other_events: np.ndarray  # uint8 [320], bits of all others that pay
+    rest_maps: np.ndarray  # bool [256], maps where a party is healed
+    key_items: np.ndarray  # bool [256], items that pay as key items
+    hidden_machines: np.ndarray  # bool [256], items that pay as hidden machines
+    level_knee: float
+    level_tail: float
+
+
+def make_rules(config: Config, game: "Game") -> Rules:
+    """The rules of a game under a configuration."""
+    required = {m.index for m in game.milestones if m.kind == "event" and m.required}
+    unpaid, key_items, machines = _PAYING.get(game.title, _PAYING_IN_RED)
+    others = set(range(ram.NUM_EVENTS)) - required - set(unpaid)
+    return Rules(
+        required_events=_bits(required),
+        other_events=_bits(others),
+        rest_maps=_flags(game.rest_house_maps),
+        key_items=_flags(key_items),
+        hidden_machines=_flags(machines),
+        level_knee=float(config.level_knee),
+        level_tail=float(config.level_tail),
+    )
+
+
+def _bits(events: set[int]) -> np.ndarray:
+    flags = np.zeros(ram.NUM_EVENTS, np.bool_)
+    flags[list(events)] = True
+    return np.packbits(flags, bitorder="little")
+
+
+def _flags(ids: Iterable[int]) -> np.ndarray:
+    flags = np.zeros(256, np.bool_)
+    flags[list(ids)] = True
+    return flags
+
+
+# -- terms -----------------------------------------------------------------------------------------------------------
+@kernel
+def _count_bits(byte: int) -> int:
+    count = 0
+    while byte:
+        byte &= byte - 1
+        count += 1
+    return count
+
+
+@kernel
+def badge(facts: Facts, memory: Memory, row: int) -> int:
+    """New badges."""
+    return _count_bits(int(facts.badges[row]) & ~int(memory.badges[row]))
+
+
+@kernel
+def event(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
+    """Events set for the first time among those of ``paying`` (uint8 [320], bits)."""
+    count = 0
+    for i in range(ram.EVENT_BYTES):
+        if facts.events[row, i] != memory.events[row, i]:
+            count += _count_bits(int(facts.events[row, i]) & ~int(memory.events[row, i]) & int(paying[i]))
+    return count
+
+
+@kernel
+def new_map(facts: Facts, memory: Memory, row: int) -> int:
+    """1 on a map that the episode enters for the first time."""
+    return 0 if memory.maps[row, facts.map_id[row]] else 1
+
+
+@kernel
+def coordinate(facts: Facts, memory: Memory, row: int) -> int:
+    """1 on a cell that the episode visits for the first time."""
+    return 0 if was_visited(memory, row, facts.map_id[row], facts.y[row], facts.x[row]) else 1
+
+
+@kernel
+def level(facts: Facts, memory: Memory, knee: float, tail: float, row: int) -> float:
+    """Levels beyond the best sum so far; beyond the knee a level counts ``tail``."""
+    best = float(memory.level_sum[row])
+    now = max(float(level_sum(facts, row)), best)
+    return min(now, knee) - min(best, knee) + tail * (max(now, knee) - max(best, knee))
+
+
+@kernel
+def heal(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int) -> int:
+    """1 when a hurt party is made whole in a rest house, once a visit; waking up there after a defeat is no heal."""
+    if memory.healed[row] or facts.battle[row] != 0 or not rest_maps[facts.map_id[row]]:
+        return 0
+    if facts.party_count[row] != memory.party_count[row] or hp_sum(facts, row) <= memory.hp_sum[row]:
+        return 0
+    for mon in range(facts.party_count[row]):
+        if facts.hp[row, mon] < facts.max_hp[row, mon]:
+            return 0
+    return 1
+
+
+@kernel
+def defeat(facts: Facts, memory: Memory, row: int) -> int:
+    """1 in the step in which the party falls."""
+    return 1 if lies_defeated(facts, row) and not memory.fallen[row] else 0
+
+
+@kernel
+def item(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
+    """Items in the bag for the first time among those of ``paying`` (bool [256])."""
+    count = 0
+    for slot in range(ram.BAG_SIZE):
+        kind = facts.bag[row, slot, 0]
+        if paying[kind] and not memory.items[row, kind]:
+            count += 1
+    return count
+
+
+@kernel
+def rise(now: np.ndarray, best: np.ndarray, row: int) -> int:
+    """By how much a count of species exceeds its best."""
+    return max(int(now[row]) - int(best[row]), 0)
+
+
+@kernel
+def score(facts: Facts, memory: Memory, rules: Rules, terms: np.ndarray) -> None:
+    """All terms of a step, float32 [E, K] unweighted, then take the step into memory."""
+    for row in range(terms.shape[0]):
+        terms[row, _BADGE] = badge(facts, memory, row)
+        terms[row, _REQUIRED] = event(facts, memory, rules.required_events, row)
+        terms[row, _EVENT] = event(facts, memory, rules.other_events, row)
+        terms[row, _MAP] = new_map(facts, memory, row)
+        terms[row, _COORDINATE] = coordinate(facts, memory, row)
+        terms[row, _LEVEL] = level(facts, memory, rules.level_knee, rules.level_tail, row)
+        terms[row, _HEAL] = heal(facts, memory, rules.rest_maps, row)
+        terms[row, _DEFEAT] = defeat(facts, memory, row)
+        terms[row, _ITEM] = item(facts, memory, rules.key_items, row)
+        terms[row, _HM] = item(facts, memory, rules.hidden_machines, row)
+        terms[row, _SEEN] = rise(facts.seen, memory.seen, row)
+        terms[row, _CAUGHT] = rise(facts.caught, memory.caught, row)
+        memory.stale[row] = 0 if terms[row, _COORDINATE] else memory.stale[row] + 1
+        remember(facts, memory, rules.rest_maps, row)
