@@ -1,0 +1,58 @@
+// The START menu: a panel at the right with the companion, the purse and the badges. START or B closes it.
+
+enum { MENU_BALM, MENU_NOTES, MENU_CLOSE, MENU_ROWS };
+#define MENU_FIRST_ROW 2
+
+static void draw_badges(uint8_t *where) {
+  uint8_t left = BADGES;
+  for (; left; left >>= 1)
+    if (left & 1) put_tile(where++, UI_BADGE);
+}
+
+static void draw_money(uint8_t *where) {  // the purse counts in hundreds
+  uint16_t hundreds = money();
+  if (hundreds > 255) hundreds = 255;
+  print(print_number(where, (uint8_t)hundreds), "00");
+}
+
+static void draw_companion(uint8_t *where) {
+  print(where, species_names[PARTY[P_SPECIES] - 1]);
+  print_number(print(where + 32, "Lv "), PARTY[P_LEVEL]);
+  where = print_number(print(where + 64, "HP "), PARTY[P_HP + 1]);
+  print_number(print(where, "/"), PARTY[P_MAX_HP + 1]);
+}
+
+static void draw_panel(void) {
+  print_number(print(WINDOW_AT(2, MENU_FIRST_ROW), "BALM "), bag_has(ITEM_BALM));
+  print(WINDOW_AT(2, MENU_FIRST_ROW + 1), "NOTES");
+  print(WINDOW_AT(2, MENU_FIRST_ROW + 2), "CLOSE");
+  if (PARTY_COUNT) draw_companion(WINDOW_AT(1, 7));
+  print(WINDOW_AT(1, 11), "COINS");
+  draw_money(WINDOW_AT(1, 12));
+  print(WINDOW_AT(1, 14), "BADGES");
+  draw_badges(WINDOW_AT(1, 15));
+}
+
+static void read_notes(void) {  // what to do next: the first note whose event has not happened
+  const struct note *note = notes;
+  while (note->event != NOWHERE && has(note->event)) note++;
+  say(note->text);
+}
+
+static void menu(void) {
+  MENU_CURSOR = 0;
+  open_window(80, 0, 18);
+  do {
+    draw_panel();
+    do {
+      move_cursor(MENU_FIRST_ROW, 1, MENU_ROWS);
+      wait_frame();
+    } while (!(pressed & (KEY_A | KEY_B | KEY_START)));
+    if (pressed & KEY_A && MENU_CURSOR == MENU_BALM && PARTY_COUNT) {
+      if (PARTY[P_HP + 1] != PARTY[P_MAX_HP + 1]) use_balm();
+      put_row(WINDOW_AT(4, 9), BLANK, 5);
+    }
+  } while (pressed & KEY_A && MENU_CURSOR == MENU_BALM);
+  close_window();
+  if (pressed & KEY_A && MENU_CURSOR == MENU_NOTES) read_notes();
+}
