@@ -1,0 +1,36 @@
+"""The table of networks: name -> where it is. Modules load when they are asked for."""
+
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from puffer_envs.layout import ObsLayout
+
+# name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
+TABLE = {
+    "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
+}
+
+
+def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any) -> nn.Module:
+    """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
+
+    Raises:
+        ValueError: for an unknown name, size or option; the message lists the valid ones.
+    """
+    module_name, class_name = TABLE[_known("policy", name, TABLE)]
+    module = import_module(module_name)
+    config = module.PRESETS[_known(f"model size of {name}", model_size, module.PRESETS)]
+    options = [field.name for field in fields(config)]
+    for option in overrides:
+        _known(f"option of policy {name}", option, options)
+    return getattr(module, class_name)(layout, num_actions, replace(config, **overrides))
+
+
+def _known(what: str, name: str, names: Any) -> str:
+    if name not in names:
+        raise ValueError(f"unknown {what} '{name}', use one of: {', '.join(names)}")
+    return name
