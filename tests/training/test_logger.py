@@ -140,12 +140,12 @@ def test_steps_positions_and_progress(run: RunLogger) -> None:
 
 def test_metrics_hold_no_time_and_timing_does(run: RunLogger) -> None:
     run.metrics(128, {"loss": np.float32(0.1), "bad": float("nan"), "episodes": 3})
-    run.timing(128, {"sps/total": 1400.5})
+    run.timing(128, {"sps": 1400.5})
     run.flush()
     text = (run.run_dir / "metrics.jsonl").read_text()
     assert text == '{"step": 128, "loss": 0.10000000149011612, "bad": null, "episodes": 3}\n'
     (timing,) = read_jsonl(run.run_dir / "timing.jsonl")
-    assert timing["sps/total"] == 1400.5
+    assert timing["sps"] == 1400.5
     assert timing["time"] > 1e9
 
 
@@ -204,7 +204,7 @@ def test_nothing_is_made_before_the_first_line(run: RunLogger) -> None:
 def write(run: RunLogger, start: int, end: int) -> None:
     for i in range(start, end):
         run.metrics(i, {"loss": i / 7})
-        run.timing(i, {"sps/total": 1.0})
+        run.timing(i, {"sps": 1.0})
         run.episode(EPISODE._replace(episode_id=i))
         run.progress([ProgressRecord("m", i, 1, 0.5, 0.0)])
     run.flush()
@@ -339,8 +339,8 @@ def test_tensorboard_has_known_names_and_forgets_what_the_checkpoint_did_not_see
         with RunLogger(tmp_path, lambda kind, text: None) as run:
             run.load_state_dict(state)
             for step in steps:
-                run.metrics(step, {"episode/return_env": value, "learner/loss": 0.5})
-                run.timing(step, {"sps/total": 99.0})
+                run.metrics(step, {"ep_r_env": value, "train/loss": 0.5})
+                run.timing(step, {"sps": 99.0})
                 if step == 2:
                     state = run.state_dict()
         return state
@@ -349,7 +349,7 @@ def test_tensorboard_has_known_names_and_forgets_what_the_checkpoint_did_not_see
     session(state, range(3, 6), 2.0)
     seen = scalars(tmp_path / "tensorboard")
     assert seen["rollout/ep_rew_mean"] == [(0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0)]
-    assert seen["episode/return_env"] == seen["rollout/ep_rew_mean"]
+    assert seen["ep_r_env"] == seen["rollout/ep_rew_mean"]
     assert seen["train/loss"][0] == (0, 0.5)
     assert seen["time/fps"][0] == (0, 99.0)
 
