@@ -9,6 +9,7 @@ and everything ends when the other end of a socket closes.
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -174,11 +175,14 @@ class ForkServer:
 
     Args:
         entry: module-level function that a worker runs, ``entry(socket, *descriptors)``.
-        preload: pickled object; loading it imports its modules before the first fork.
+        pickled: an object; loading it imports its modules before the first fork.
+        preload: names of other modules to import.
         boot_timeout_s: how long those imports may take.
     """
 
-    def __init__(self, entry: Callable[..., None], preload: bytes, boot_timeout_s: float) -> None:
+    def __init__(
+        self, entry: Callable[..., None], pickled: bytes, preload: Sequence[str], boot_timeout_s: float
+    ) -> None:
         self._sock, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         code = (
@@ -204,7 +208,7 @@ class ForkServer:
         theirs.close()
         self._sock.settimeout(boot_timeout_s)
         try:
-            boot = pickle.dumps((entry, preload))
+            boot = pickle.dumps((entry, pickled, list(preload)))
             self._sock.sendall(struct.pack("<I", len(boot)) + boot)
             self._reply()
         except (OSError, EOFError) as error:
@@ -254,9 +258,11 @@ def serve(descriptor: int, bound_to_parent: bool) -> None:
     if bound_to_parent:
         _die_with(parent)
     boot = _read_exactly(sock, struct.unpack("<I", _read_exactly(sock, 4))[0])
-    entry, preload = pickle.loads(boot)
+    entry, pickled, preload = pickle.loads(boot)
     with contextlib.suppress(Exception):  # the worker will meet it again, and can tell its parent
-        pickle.loads(preload)
+        pickle.loads(pickled)
+        for name in preload:
+            importlib.import_module(name)
     with open(os.devnull, "r+b") as nothing:  # workers don't print: the terminal belongs to the parent
         os.dup2(nothing.fileno(), 2)
     _warm_up()

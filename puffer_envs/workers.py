@@ -120,6 +120,7 @@ class WorkerPool(VectorEnv):
         timeout_s: a worker that takes longer for a step or a call hangs, and is killed.
         start_timeout_s: the same for starting and resetting.
         max_restarts: more replacements than this within ``restart_window_s`` end the run with a `WorkerError`.
+        preload: modules that the workers shall share, beside those that come with the factory.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class WorkerPool(VectorEnv):
         report_interval: int = 128,
         max_restarts: int = 10,
         restart_window_s: float = 600.0,
+        preload: tuple[str, ...] = (),
     ) -> None:
         if not 1 <= num_workers <= num_envs:
             raise ValueError(f"num_workers must be between 1 and num_envs={num_envs}, got {num_workers}")
@@ -143,7 +145,7 @@ class WorkerPool(VectorEnv):
         self.seed, self.report_interval = seed, report_interval
         self.timeout_s, self.start_timeout_s = timeout_s, start_timeout_s
         self.max_restarts, self.restart_window_s = max_restarts, restart_window_s
-        self._factory = factory
+        self._factory, self._preload = factory, preload
         # What a replacement must be told
         self._states: dict[str, bytes] = {}
         self._wanted = np.ones(len(spec.milestones), np.bool_)
@@ -456,7 +458,7 @@ class WorkerPool(VectorEnv):
                 return self._house.server.fork(descriptors)
             except (OSError, EOFError):  # someone killed the server, and with it all workers
                 self._house.server.close()
-        self._house.server = ForkServer(run, pickle.dumps(self._factory), self.start_timeout_s)
+        self._house.server = ForkServer(run, pickle.dumps(self._factory), self._preload, self.start_timeout_s)
         return self._house.server.fork(descriptors)
 
     def _seed_of(self, worker: _Worker) -> int:
@@ -643,8 +645,8 @@ def _make(birth: Birth, memory: int) -> BatchedEnv:
     env.keep_episodes(birth.keep_episodes)
     for state_id, state in birth.states.items():
         env.add_state(state_id, state)
-    for index, state_id in enumerate(birth.next_start):
-        env.set_next_start(index, state_id)
+    for index, start in enumerate(birth.next_start):
+        env.set_next_start(index, start)
     if birth.reset:
         env.reset()
     return env
