@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from puffer_envs.pokemon_red import ram
+from puffer_envs.pokemon_red.milestones import WAYFARER, Game, game_of
 from puffer_envs.state_file import StateFileError
 
 ACTIONS = ("down", "left", "right", "up", "a", "b", "start")
@@ -28,7 +29,6 @@ A, START = ACTIONS.index("a"), ACTIONS.index("start")
 SCREEN_SHAPE = (144, 160)  # pixels
 
 BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
-BUILT_IN_TITLE = "WAYFARER"
 RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)
 
 BANK_BYTES = 0x4000
@@ -40,7 +40,7 @@ OLDEST_STATE_VERSION = 2  # states of version 0 and 1 did not say so
 STATE_BYTES = range(40_000, 1 << 20)  # what a savestate can weigh: RAM at the least, a cartridge of 128 KiB at most
 ZLIB_MAGIC = 0x78
 
-ANY_MAP = frozenset(range(256))
+LAST_RED_MAP = 0xF7
 
 
 class RomError(ValueError):
@@ -90,7 +90,7 @@ def _title(data: bytes) -> str:
 
 
 def _warn_of_stranger(rom: Rom, file: Path) -> None:
-    known = rom.sha1 == RED_SHA1 or rom.title == BUILT_IN_TITLE
+    known = rom.sha1 == RED_SHA1 or rom.title == WAYFARER.title
     if not known and multiprocessing.parent_process() is None:  # workers don't print
         text = f"{file} ('{rom.title}', SHA-1 {rom.sha1}) is not Pokemon Red (US): facts may be read from wrong places"
         warnings.warn(text, stacklevel=3)
@@ -127,7 +127,6 @@ class PyBoyEmulator:
     """`Emulator` over PyBoy.
 
     Args:
-        known_maps: map ids that a sane world can be on.
         press_frames: frames that a key is held.
         frames_per_step: frames of a whole decision.
         wait_presses: while the game ignores the joypad (a cutscene), press A up to so many times in one decision.
@@ -136,7 +135,6 @@ class PyBoyEmulator:
     def __init__(
         self,
         rom: Rom,
-        known_maps: frozenset[int] = ANY_MAP,
         *,
         press_frames: int = 8,
         frames_per_step: int = 24,
@@ -152,7 +150,7 @@ class PyBoyEmulator:
             raise RomError(f"PyBoy cannot start the ROM '{rom.title}': {error}") from error
         self._pyboy.set_emulation_speed(0)
         self._wram = _find_wram(self._pyboy.memory)
-        self._known_maps = known_maps
+        self._known_maps = known_maps(game_of(rom.title))
         self._press_frames = press_frames
         self._rest_frames = frames_per_step - press_frames
         self._wait_presses = wait_presses
@@ -221,6 +219,11 @@ class PyBoyEmulator:
         self._pyboy.stop(save=False)
 
 
+def known_maps(game: Game) -> frozenset[int]:
+    """Map ids that a sane world can be on."""
+    return frozenset(game.map_names if game is WAYFARER else range(LAST_RED_MAP + 1))
+
+
 _marks = itertools.count(1)
 
 
@@ -270,15 +273,14 @@ def plain_state(state: bytes) -> bytes:
 
 
 # -- the first free moment of a new game -------------------------------------------------------------------------------
-START_MAP = 0x26  # the player's room, in both games
-START_MONEY = bytes([0x00, 0x30, 0x00])  # 3000, BCD
 FONT_LOADED = 0xCFC4  # wFontLoaded: bit 0 while a text box is open
+JOYPAD_DISABLED = 0x20  # bit 5 of wStatusFlags5
 QUIET_FRAMES = 240  # before the first key, so that a game without a title screen is found as it begins
 FRAME_LIMIT = 20_000
 _new_games: dict[tuple[str, str | None], bytes] = {}  # made once a process
 
 
-def new_game_state(rom: Rom, init_state: str | None = None, known_maps: frozenset[int] = ANY_MAP) -> bytes:
+def new_game_state(rom: Rom, init_state: str | None = None) -> bytes:
     """The world in which new games begin: that of a file, or the first moment in which the player can walk.
 
     The boot of a real ROM takes seconds and is kept in the user's cache directory under the ROM's SHA-1.
@@ -289,14 +291,14 @@ def new_game_state(rom: Rom, init_state: str | None = None, known_maps: frozense
     key = (rom.sha1, init_state)
     if key not in _new_games:
         if init_state is not None:
-            _new_games[key] = _read_init_state(rom, init_state, known_maps)
+            _new_games[key] = _read_init_state(rom, init_state)
         else:
-            _new_games[key] = _boot(rom) if rom.title == BUILT_IN_TITLE else _boot_once(rom)
+            _new_games[key] = _boot(rom) if rom.title == WAYFARER.title else _boot_once(rom)
     return _new_games[key]
 
 
-def _read_init_state(rom: Rom, path: str, known_maps: frozenset[int]) -> bytes:
-    machine = PyBoyEmulator(rom, known_maps)
+def _read_init_state(rom: Rom, path: str) -> bytes:
+    machine = PyBoyEmulator(rom)
     try:
         state = plain_state(Path(path).read_bytes())
         machine.load(state)
@@ -331,14 +333,14 @@ def _cache_directory() -> Path:
 
 
 def _boot(rom: Rom) -> bytes:
-    machine = PyBoyEmulator(rom, wait_presses=0)
+    machine, game = PyBoyEmulator(rom, wait_presses=0), game_of(rom.title)
     try:
         for step in range(FRAME_LIMIT // 24):
             if step * 24 < QUIET_FRAMES:
                 machine.idle(24)
             else:
                 machine.step((A, START)[step % 2])  # A also writes the letters of a name, START ends it
-            if _looks_free(machine):
+            if _looks_free(machine, game):
                 state = machine.save()
                 if _can_walk(machine):
                     return state
@@ -348,13 +350,13 @@ def _boot(rom: Rom) -> bytes:
     raise RomError(f"'{rom.title}' showed no player within {FRAME_LIMIT} frames; give a savestate with --init-state")
 
 
-def _looks_free(machine: PyBoyEmulator) -> bool:
-    money = bytes(machine.peek(ram.MONEY + digit) for digit in range(3))
-    ignored = machine.peek(ram.JOY_IGNORE) or machine.peek(ram.STATUS_FLAGS_5) & 0x20
+def _looks_free(machine: PyBoyEmulator, game: Game) -> bool:
+    money = "".join(f"{machine.peek(ram.MONEY + byte):02X}" for byte in range(3))  # BCD: hex digits are decimal ones
     return (
-        machine.peek(ram.MAP_ID) == START_MAP
-        and money == START_MONEY
-        and not ignored
+        machine.peek(ram.MAP_ID) == game.start_map
+        and money == f"{game.start_money:06}"
+        and not machine.peek(ram.JOY_IGNORE)
+        and not machine.peek(ram.STATUS_FLAGS_5) & JOYPAD_DISABLED
         and not machine.peek(FONT_LOADED) & 1
     )
 

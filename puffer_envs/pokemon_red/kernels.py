@@ -61,7 +61,7 @@ def allocate_memory(num_envs: int, capacity: int) -> Memory:
 @kernel
 def coordinate_key(map_id: int, y: int, x: int) -> int:
     """A coordinate as a non-zero number."""
-    return 1 + (int(map_id) << 16 | int(y) << 8 | int(x))
+    return 1 + (np.int64(map_id) << 16 | np.int64(y) << 8 | np.int64(x))
 
 
 @kernel
@@ -69,7 +69,7 @@ def find_slot(visited: np.ndarray, row: int, key: int) -> int:
     """Where a key is, or the empty slot where it belongs. The set is never full, so the search ends."""
     mask = visited.shape[1] - 1
     slot = ((key * _SPREAD) >> 16) & mask
-    while visited[row, slot] != 0 and int(visited[row, slot]) != key:
+    while visited[row, slot] != 0 and np.int64(visited[row, slot]) != key:
         slot = (slot + 1) & mask
     return slot
 
@@ -96,7 +96,7 @@ def level_sum(facts: Facts, row: int) -> int:
     """Sum of the party's levels."""
     total = 0
     for mon in range(ram.PARTY_SIZE):
-        total += int(facts.level[row, mon])
+        total += np.int64(facts.level[row, mon])
     return total
 
 
@@ -105,7 +105,7 @@ def hp_sum(facts: Facts, row: int) -> int:
     """Sum of the party's HP."""
     total = 0
     for mon in range(ram.PARTY_SIZE):
-        total += int(facts.hp[row, mon])
+        total += np.int64(facts.hp[row, mon])
     return total
 
 
@@ -126,9 +126,9 @@ def remember(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int) -> N
     for slot in range(ram.BAG_SIZE):
         memory.items[row, facts.bag[row, slot, 0]] = True
     memory.badges[row] |= facts.badges[row]
-    memory.level_sum[row] = max(int(memory.level_sum[row]), level_sum(facts, row))
-    memory.seen[row] = max(int(memory.seen[row]), int(facts.seen[row]))
-    memory.caught[row] = max(int(memory.caught[row]), int(facts.caught[row]))
+    memory.level_sum[row] = max(np.int64(memory.level_sum[row]), level_sum(facts, row))
+    memory.seen[row] = max(np.int64(memory.seen[row]), np.int64(facts.seen[row]))
+    memory.caught[row] = max(np.int64(memory.caught[row]), np.int64(facts.caught[row]))
     _remember_health(facts, memory, rest_maps, row)
 
 

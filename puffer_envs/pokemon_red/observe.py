@@ -93,8 +93,8 @@ def write_facts(facts: Facts, memory: Memory, out: np.ndarray, rows: np.ndarray)
 
 @kernel
 def _write_visited(facts: Facts, memory: Memory, out: np.ndarray, row: int) -> None:
-    top, left = int(facts.y[row]) - PLAYER[0], int(facts.x[row]) - PLAYER[1]
-    map_id = int(facts.map_id[row])
+    top, left = np.int64(facts.y[row]) - PLAYER[0], np.int64(facts.x[row]) - PLAYER[1]
+    map_id = np.int64(facts.map_id[row])
     for at in range(_AT_VISITED, _AT_EVENTS):
         out[row, at] = 0
     for cell in range(_CELLS):
@@ -106,10 +106,10 @@ def _write_visited(facts: Facts, memory: Memory, out: np.ndarray, row: int) -> N
 @kernel
 def _write_party(facts: Facts, out: np.ndarray, row: int) -> None:
     for mon in range(ram.PARTY_SIZE):
-        full = int(facts.max_hp[row, mon])
+        full = np.int64(facts.max_hp[row, mon])
         out[row, _AT_SPECIES + mon] = facts.species[row, mon]
         out[row, _AT_LEVEL + mon] = facts.level[row, mon]
-        out[row, _AT_HP + mon] = int(facts.hp[row, mon]) * 255 // full if full else 0
+        out[row, _AT_HP + mon] = np.int64(facts.hp[row, mon]) * 255 // full if full else 0
         out[row, _AT_STATUS + mon] = facts.status[row, mon]
 
 

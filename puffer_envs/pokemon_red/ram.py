@@ -100,12 +100,15 @@ def gather(wram: np.ndarray, out: np.ndarray) -> None:
     out[AT_BLACKOUT] = wram[BLACKOUT_MAP - WRAM]
     out[AT_PARTY:AT_MONS] = wram[PARTY_COUNT - WRAM : PARTY_COUNT - WRAM + AT_MONS - AT_PARTY]
     out[AT_MONS:AT_PLAYER] = 0
-    for mon in range(min(int(out[AT_PARTY]), PARTY_SIZE)):
+    for mon in range(min(np.int64(out[AT_PARTY]), PARTY_SIZE)):
         at, base = AT_MONS + mon * MON_BYTES, PARTY_MONS - WRAM + mon * MON_SIZE
         out[at : at + 4] = wram[base + MON_HP : base + MON_HP + 4]
         out[at + 4 : at + 7] = wram[base + MON_LEVEL : base + MON_LEVEL + 3]
     out[AT_PLAYER:AT_EVENTS] = wram[DEX_OWNED - WRAM : DEX_OWNED - WRAM + AT_EVENTS - AT_PLAYER]
     out[AT_EVENTS:RAW_SIZE] = wram[EVENTS - WRAM : EVENTS - WRAM + EVENT_BYTES]
+
+
+# Kernels widen bytes with np.int64, not int: numba makes a uint64 of int(uint8), and a float64 of uint64 - int64.
 
 
 # -- facts -----------------------------------------------------------------------------------------------------------
@@ -158,12 +161,12 @@ def decode(raw: np.ndarray, facts: Facts, rows: np.ndarray) -> None:
         facts.y[row] = raw[row, AT_Y]
         facts.x[row] = raw[row, AT_X]
         facts.facing[row] = (raw[row, AT_FACING] >> 2) & 3
-        facts.battle[row] = min(int(raw[row, AT_BATTLE]), 3)
+        facts.battle[row] = min(np.int64(raw[row, AT_BATTLE]), 3)
         facts.badges[row] = raw[row, AT_BADGES]
         facts.blackout_map[row] = raw[row, AT_BLACKOUT]
         facts.money[row] = _bcd(raw, row)
-        facts.caught[row] = _count_bits(raw[row, AT_OWNED : AT_OWNED + DEX_BYTES])
-        facts.seen[row] = _count_bits(raw[row, AT_SEEN : AT_SEEN + DEX_BYTES])
+        facts.caught[row] = _count_dex(raw, row, AT_OWNED)
+        facts.seen[row] = _count_dex(raw, row, AT_SEEN)
         facts.events[row] = raw[row, AT_EVENTS : AT_EVENTS + EVENT_BYTES]
         _decode_party(raw, facts, row)
         _decode_bag(raw, facts, row)
@@ -173,31 +176,37 @@ def decode(raw: np.ndarray, facts: Facts, rows: np.ndarray) -> None:
 def _bcd(raw: np.ndarray, row: int) -> int:
     value = 0
     for i in range(3):
-        byte = int(raw[row, AT_MONEY + i])
+        byte = np.int64(raw[row, AT_MONEY + i])
         value = value * 100 + (byte >> 4) * 10 + (byte & 15)
     return value
 
 
 @kernel
-def _count_bits(bits: np.ndarray) -> int:
+def count_bits(byte: int) -> int:
+    """Bits set in a byte (int64)."""
     count = 0
-    for i in range(bits.size):
-        byte = int(bits[i])
-        while byte:
-            byte &= byte - 1
-            count += 1
+    for bit in range(8):
+        count += (byte >> bit) & 1
+    return count
+
+
+@kernel
+def _count_dex(raw: np.ndarray, row: int, start: int) -> int:
+    count = 0
+    for i in range(start, start + DEX_BYTES):
+        count += count_bits(np.int64(raw[row, i]))
     return count
 
 
 @kernel
 def _decode_party(raw: np.ndarray, facts: Facts, row: int) -> None:
-    count = min(int(raw[row, AT_PARTY]), PARTY_SIZE)
+    count = min(np.int64(raw[row, AT_PARTY]), PARTY_SIZE)
     facts.party_count[row] = count
     for mon in range(PARTY_SIZE):
         here = mon < count
         at = AT_MONS + mon * MON_BYTES
-        hp = int(raw[row, at]) << 8 | int(raw[row, at + 1])
-        max_hp = int(raw[row, at + 5]) << 8 | int(raw[row, at + 6])
+        hp = np.int64(raw[row, at]) << 8 | np.int64(raw[row, at + 1])
+        max_hp = np.int64(raw[row, at + 5]) << 8 | np.int64(raw[row, at + 6])
         facts.species[row, mon] = raw[row, AT_PARTY + 1 + mon] if here else 0
         facts.status[row, mon] = raw[row, at + 3] if here else 0
         facts.level[row, mon] = raw[row, at + 4] if here else 0
@@ -207,7 +216,7 @@ def _decode_party(raw: np.ndarray, facts: Facts, row: int) -> None:
 
 @kernel
 def _decode_bag(raw: np.ndarray, facts: Facts, row: int) -> None:
-    count = min(int(raw[row, AT_BAG]), BAG_SIZE)
+    count = min(np.int64(raw[row, AT_BAG]), BAG_SIZE)
     for slot in range(BAG_SIZE):
         at = AT_BAG + 1 + 2 * slot
         facts.bag[row, slot, 0] = raw[row, at] if slot < count else 0

@@ -5,7 +5,7 @@ holds the best that was ever seen, and begins as what the loaded world holds.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,19 +13,16 @@ from puffer_envs.jit import kernel
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.config import Config, reward_weights
 from puffer_envs.pokemon_red.kernels import Memory, hp_sum, level_sum, lies_defeated, remember, was_visited
-from puffer_envs.pokemon_red.ram import Facts
-
-if TYPE_CHECKING:
-    from puffer_envs.pokemon_red.milestones import Game
+from puffer_envs.pokemon_red.milestones import WAYFARER, Game
+from puffer_envs.pokemon_red.ram import Facts, count_bits
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _BADGE, _REQUIRED, _EVENT, _MAP, _COORDINATE, _LEVEL, _HEAL, _DEFEAT, _ITEM, _HM, _SEEN, _CAUGHT = range(len(TERMS))
 
-# What pays in a game beside its milestones: (events that don't, key items, hidden machines). Red's item ids are those
-# of pret/pokered (constants/item_constants.asm); its event 0x068 is the museum ticket, bought again and again.
+# Red's key items and hidden machines, ids of pret/pokered (constants/item_constants.asm); WAYFARER's are in its rom/.
 _RED_KEY_ITEMS = (0x06, 0x2B, 0x2D, 0x30, 0x3F, 0x40, 0x46, 0x48, 0x49, 0x4A)
-_PAYING = {"WAYFARER": ((), range(2, 7), ())}
-_PAYING_IN_RED = ((0x068,), _RED_KEY_ITEMS, range(0xC4, 0xC9))
+_RED_MACHINES = range(0xC4, 0xC9)
+_WAYFARER_KEY_ITEMS = range(2, 7)
 
 
 class Rules(NamedTuple):
@@ -40,17 +37,16 @@ class Rules(NamedTuple):
     level_tail: float
 
 
-def make_rules(config: Config, game: "Game") -> Rules:
+def make_rules(config: Config, game: Game) -> Rules:
     """The rules of a game under a configuration."""
-    required = {m.index for m in game.milestones if m.kind == "event" and m.required}
-    unpaid, key_items, machines = _PAYING.get(game.title, _PAYING_IN_RED)
-    others = set(range(ram.NUM_EVENTS)) - required - set(unpaid)
+    built_in = game is WAYFARER
+    required = set(game.required_events)
     return Rules(
         required_events=_bits(required),
-        other_events=_bits(others),
+        other_events=_bits(set(range(ram.NUM_EVENTS)) - required - set(game.excluded_events)),
         rest_maps=_flags(game.rest_house_maps),
-        key_items=_flags(key_items),
-        hidden_machines=_flags(machines),
+        key_items=_flags(_WAYFARER_KEY_ITEMS if built_in else _RED_KEY_ITEMS),
+        hidden_machines=_flags(() if built_in else _RED_MACHINES),
         level_knee=float(config.level_knee),
         level_tail=float(config.level_tail),
     )
@@ -70,18 +66,9 @@ def _flags(ids: Iterable[int]) -> np.ndarray:
 
 # -- terms -----------------------------------------------------------------------------------------------------------
 @kernel
-def _count_bits(byte: int) -> int:
-    count = 0
-    while byte:
-        byte &= byte - 1
-        count += 1
-    return count
-
-
-@kernel
 def badge(facts: Facts, memory: Memory, row: int) -> int:
     """New badges."""
-    return _count_bits(int(facts.badges[row]) & ~int(memory.badges[row]))
+    return count_bits(np.int64(facts.badges[row]) & ~np.int64(memory.badges[row]))
 
 
 @kernel
@@ -90,7 +77,7 @@ def event(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
     count = 0
     for i in range(ram.EVENT_BYTES):
         if facts.events[row, i] != memory.events[row, i]:
-            count += _count_bits(int(facts.events[row, i]) & ~int(memory.events[row, i]) & int(paying[i]))
+            count += count_bits(np.int64(facts.events[row, i]) & ~np.int64(memory.events[row, i]) & np.int64(paying[i]))
     return count
 
 
@@ -147,7 +134,7 @@ def item(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
 @kernel
 def rise(now: np.ndarray, best: np.ndarray, row: int) -> int:
     """By how much a count of species exceeds its best."""
-    return max(int(now[row]) - int(best[row]), 0)
+    return max(np.int64(now[row]) - np.int64(best[row]), 0)
 
 
 @kernel
