@@ -9,7 +9,6 @@ and everything ends when the other end of a socket closes.
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import mmap
 import os
@@ -28,8 +27,6 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from puffer_envs import rng
 
 _FRAME = struct.Struct("<cI")  # kind of message, size of its payload
 _SERVER_CALL = struct.Struct("<ci")  # b"F" fork, b"W" wait for a process id
@@ -174,15 +171,12 @@ class ForkServer:
     """A light process that has imported what the workers need and forks one when asked.
 
     Args:
-        entry: module-level function that a worker runs, ``entry(socket, *descriptors)``.
-        pickled: an object; loading it imports its modules before the first fork.
-        preload: names of other modules to import.
-        boot_timeout_s: how long those imports may take.
+        boot: ``(entry, prepare, *arguments)``: module-level functions. A worker runs ``entry(socket, *descriptors)``,
+            the server itself ``prepare(*arguments)`` before the first fork; what it leaves in memory is shared.
+        boot_timeout_s: how long that may take.
     """
 
-    def __init__(
-        self, entry: Callable[..., None], pickled: bytes, preload: Sequence[str], boot_timeout_s: float
-    ) -> None:
+    def __init__(self, boot: tuple, boot_timeout_s: float) -> None:
         self._sock, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         code = (
@@ -208,8 +202,8 @@ class ForkServer:
         theirs.close()
         self._sock.settimeout(boot_timeout_s)
         try:
-            boot = pickle.dumps((entry, pickled, list(preload)))
-            self._sock.sendall(struct.pack("<I", len(boot)) + boot)
+            letter = pickle.dumps(boot)
+            self._sock.sendall(struct.pack("<I", len(letter)) + letter)
             self._reply()
         except (OSError, EOFError) as error:
             self._errors.seek(0)
@@ -257,15 +251,12 @@ def serve(descriptor: int, bound_to_parent: bool) -> None:
     sock = socket.socket(fileno=descriptor)
     if bound_to_parent:
         _die_with(parent)
-    boot = _read_exactly(sock, struct.unpack("<I", _read_exactly(sock, 4))[0])
-    entry, pickled, preload = pickle.loads(boot)
+    letter = _read_exactly(sock, struct.unpack("<I", _read_exactly(sock, 4))[0])
+    entry, prepare, *arguments = pickle.loads(letter)
     with contextlib.suppress(Exception):  # the worker will meet it again, and can tell its parent
-        pickle.loads(pickled)
-        for name in preload:
-            importlib.import_module(name)
+        prepare(*arguments)
     with open(os.devnull, "r+b") as nothing:  # workers don't print: the terminal belongs to the parent
         os.dup2(nothing.fileno(), 2)
-    _warm_up()
     gc.collect()
     gc.freeze()  # so that a collection in a worker does not touch, and copy, the pages of all that is shared
     sock.sendall(_SERVER_REPLY.pack(0))
@@ -276,14 +267,6 @@ def serve(descriptor: int, bound_to_parent: bool) -> None:
         kind, pid = _SERVER_CALL.unpack(message)
         result = _fork(sock, entry, descriptors) if kind == b"F" else os.waitpid(pid, 0)[1]
         sock.sendall(_SERVER_REPLY.pack(result))
-
-
-def _warm_up() -> None:
-    """Run each kernel of `rng` once: the compiler's memory, 30 MB, is then shared, and no worker waits for it."""
-    stream = rng.streams(0, 0, 1)[0]
-    rng.uniform(stream)
-    rng.randint(stream, 2)
-    rng.fresh_key(stream)
 
 
 def _fork(server_sock: socket.socket, entry: Callable[..., None], descriptors: Sequence[int]) -> int:

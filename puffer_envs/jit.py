@@ -1,7 +1,8 @@
 """`@kernel`: the only place with numba flags, and a compilation cache that notices every change of the sources.
 
 Numba's own cache looks at the file of the compiled function alone, so a change in a function that it calls from another
-file goes unseen. Here the cache lives in a directory named by a hash of all sources of this package.
+file goes unseen. Here the cache lives in a directory named by a hash of all sources that a kernel may use: those of
+its game and those shared by all games (no game imports another).
 
 ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python, ``NUMBA_BOUNDSCHECK=1`` checks every index.
 """
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,32 +37,35 @@ def kernel(function: F) -> F:
     if _config.DISABLE_JIT:
         # Integers wrap silently in compiled code; NumPy's scalars would warn at every draw of a random number.
         return np.errstate(all="ignore")(function)
-    directory = cache_directory()
+    directory = cache_directory(_game_of(function.__module__))
     with _numba_caches_in(directory):
         return cast(F, numba.njit(nogil=True, cache=directory is not None, error_model="numpy")(function))
 
 
-def source_hash() -> str:
-    """Names everything that decides what the compiled code does, beside numba's own keys (signature, CPU)."""
+def _game_of(module: str) -> str:
+    """The subpackage that a module of this package lies in; "" for shared modules and those from elsewhere."""
+    package, *rest = module.split(".")
+    return rest[0] if package == __package__ and len(rest) > 1 else ""
+
+
+@cache
+def source_hash(game: str = "") -> str:
+    """Names everything that decides what the compiled code of a game does, beside numba's own keys."""
     digest = hashlib.sha256()
     # The flags are here because numba's cache would hand out code compiled without bounds checks under BOUNDSCHECK=1.
     flags = (_config.BOUNDSCHECK, _config.OPT, _config.DEBUGINFO_DEFAULT)
     digest.update(repr((numba.__version__, np.__version__, sys.version_info[:3], flags)).encode())
     root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted([*root.glob("*.py"), *((root / game).rglob("*.py") if game else ())]):
         digest.update(f"\0{path.relative_to(root)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
 
 
-_directory: list[Path | None] = []  # the answer of `cache_directory`, once it was asked
-
-
-def cache_directory() -> Path | None:
-    """Where this process keeps compiled code; None where no directory can be written."""
-    if not _directory:
-        _directory.append(_prepare(_user_cache() / "puffer_envs" / source_hash()))
-    return _directory[0]
+@cache
+def cache_directory(game: str = "") -> Path | None:
+    """Where this process keeps compiled code of a game; None where no directory can be written."""
+    return _prepare(_user_cache() / "puffer_envs" / source_hash(game))
 
 
 def _user_cache() -> Path:

@@ -5,6 +5,7 @@ and replaced in the background; until the replacement stands, its rows are maske
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import pickle
@@ -458,7 +459,8 @@ class WorkerPool(VectorEnv):
                 return self._house.server.fork(descriptors)
             except (OSError, EOFError):  # someone killed the server, and with it all workers
                 self._house.server.close()
-        self._house.server = ForkServer(run, pickle.dumps(self._factory), self._preload, self.start_timeout_s)
+        boot = (run, warm_up, pickle.dumps(self._factory), self._preload)
+        self._house.server = ForkServer(boot, self.start_timeout_s)
         return self._house.server.fork(descriptors)
 
     def _seed_of(self, worker: _Worker) -> int:
@@ -604,6 +606,26 @@ def _has_ended(channel: Channel, deadline: float | None = None) -> bool:
         return True
     except TimeoutError:
         return False
+
+
+# -- in the server, before the first fork ------------------------------------------------------------------------
+def warm_up(pickled_factory: bytes, preload: Iterable[str]) -> None:
+    """Play a little, so that all workers share what was imported and compiled, and none compiles during a step.
+
+    A first compilation takes many seconds, each worker would do it, and it would look like hanging.
+    """
+    for name in preload:
+        importlib.import_module(name)
+    env: BatchedEnv = pickle.loads(pickled_factory)(num_envs=1, seed=0, first_env=0, report_interval=1, buf=None)
+    try:
+        env.reset()
+        for _ in range(2):
+            env.step(np.zeros_like(env.actions))
+            env.request_reset(np.ones(1, np.bool_))
+        env.restore(0, env.snapshot(0))
+        env.load_state(0, env.save_state(0))
+    finally:
+        env.close()
 
 
 # -- in the worker -------------------------------------------------------------------------------------------------
