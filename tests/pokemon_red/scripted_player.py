@@ -18,17 +18,49 @@ BOOT_FRAMES = 90
 MOVES = {"down": (0, 1), "up": (0, -1), "left": (-1, 0), "right": (1, 0)}
 FACING = {0: "down", 4: "up", 8: "left", 12: "right"}
 
+BALM, BALM_PRICE = 1, 300
+HEAL_DETOURS = ((0.4, 20), (0.7, 5))  # below this share of HP, walk that many steps to a healer
+TIRED = 0.4  # below this share of HP, drink a balm on the road
+
 Place = tuple[int, int, int]  # map id, x, y
 
 
 class Goal(NamedTuple):
-    """Reach an event; `level` first, by fighting whatever comes up on the way and on the spot."""
+    """Reach an event and, at a pedlar's, a number of balms."""
 
     event: str
-    level: int = 0
+    balms: int = 0
 
 
-ACT_1 = [Goal("met_mother"), Goal("got_starter"), Goal("bought_balm"), Goal("got_town_balm"), Goal("beat_leader_1")]
+ACT_1 = [
+    Goal("met_mother"),
+    Goal("got_starter"),
+    Goal("bought_balm"),
+    Goal("got_town_balm"),
+    Goal("beat_leader_1"),
+]
+ACT_2 = [
+    Goal("got_parcel"),
+    Goal("delivered_parcel"),
+    Goal("bought_balm", balms=5),
+    Goal("showed_ticket"),
+    Goal("rested_in_harbour"),
+    Goal("bought_balm", balms=4),
+    Goal("beat_leader_2"),
+]
+ACT_3 = [
+    Goal("got_hatchet"),
+    Goal("bought_balm", balms=5),
+    Goal("cut_tree"),
+    Goal("passed_badge_gate"),
+    Goal("found_key"),
+    Goal("opened_lamp_gym"),
+    Goal("bought_balm", balms=4),
+    Goal("beat_leader_3"),
+    Goal("passed_hall_gate"),
+    Goal("signed_book"),
+]
+WHOLE_GAME = [*ACT_1, *ACT_2, *ACT_3]
 
 
 class Memory(Protocol):
@@ -78,6 +110,11 @@ class Facts:
         return self.memory[0xD18C]
 
     @property
+    def money(self) -> int:
+        """Coins."""
+        return int(bytes(self.memory[0xD347 + i] for i in range(3)).hex())
+
+    @property
     def foe_hp(self) -> int:
         """HP of the opponent."""
         return self.memory[0xCFE6] << 8 | self.memory[0xCFE7]
@@ -103,13 +140,18 @@ class Atlas:
         self.warps = {(m.id, w.x, w.y): (w.map_id, w.to_x, w.to_y) for m in self.maps.values() for w in m.warps}
         self.things = [(m.id, thing) for m in self.maps.values() for thing in m.things]
 
-    def thing_for(self, event: str) -> tuple[int, Thing]:
-        """The map and the thing that sets an event."""
-        return next((map_id, thing) for map_id, thing in self.things if thing.options.get("event") == event)
+    def things_for(self, event: str) -> list[tuple[int, Thing]]:
+        """The maps and things that set an event."""
+        return [(map_id, thing) for map_id, thing in self.things if thing.options.get("event") == event]
 
-    def healer_of(self, map_id: int) -> Thing | None:
-        """Who heals on a map, if anybody does."""
-        return next((thing for at, thing in self.things if at == map_id and thing.role == "healer"), None)
+    def healers(self) -> list[tuple[int, Thing]]:
+        """Who heals, and where."""
+        return [(map_id, thing) for map_id, thing in self.things if thing.role == "healer"]
+
+    def beside(self, things: list[tuple[int, Thing]], blocked: set[Place]) -> set[Place]:
+        """Free cells next to any of the things."""
+        cells = {(map_id, t.x - dx, t.y - dy) for map_id, t in things for dx, dy in MOVES.values()}
+        return {place for place in cells - blocked if self.kind(place) in ("walk", "wild")}
 
     def blocked(self, facts: Facts) -> set[Place]:
         """Cells on which something stands now."""
@@ -140,18 +182,19 @@ class Atlas:
         inside = 0 <= y < len(rows) and 0 <= x < len(rows[0])
         return self.kinds[rows[y][x]] if inside else "solid"
 
-    def first_key(self, start: Place, goals: set[Place], blocked: set[Place]) -> str | None:
-        """The first key of a shortest way to any of `goals`; None where there is none."""
-        came: dict[Place, str] = {start: ""}
+    def route(self, start: Place, goals: set[Place], blocked: set[Place]) -> tuple[str, int] | None:
+        """First key and length of a shortest way to any of `goals`; None where there is none."""
+        came: dict[Place, tuple[str, int]] = {start: ("", 0)}
         queue = deque([start])
         while queue:
             place = queue.popleft()
+            first, length = came[place]
             if place in goals:
-                return came[place]
+                return first, length
             for key in MOVES:
                 after = self.step(place, key, blocked)
                 if after not in came:
-                    came[after] = came[place] or key
+                    came[after] = first or key, length + 1
                     queue.append(after)
         return None
 
@@ -164,36 +207,64 @@ class ScriptedPlayer:
         self.atlas = Atlas()
         self.foes = read_foes()[1]
         self.asked_for_balm = False
+        self.in_menu = False
+        self.reached = 0  # goals
 
     @property
     def goal(self) -> Goal | None:
-        """The first goal that is not reached."""
-        return next((goal for goal in self.goals if not self.facts.event(self.atlas.events[goal.event])), None)
+        """The first goal that has not been reached yet; what was reached once stays so."""
+        while self.reached < len(self.goals) and self._is_reached(self.goals[self.reached]):
+            self.reached += 1
+        return self.goals[self.reached] if self.reached < len(self.goals) else None
+
+    def _is_reached(self, goal: Goal) -> bool:
+        poor = self.facts.money < BALM_PRICE
+        return self.facts.event(self.atlas.events[goal.event]) and (poor or self.facts.item(BALM) >= goal.balms)
 
     def key(self) -> str:
         """The next key."""
         if self.facts.in_battle:
             return self._battle_key()
         if self.facts.box_open:
-            return "a"
+            return self._menu_key() if self.in_menu else "a"
         goal = self.goal
         assert goal is not None, "the story is over"
-        return self._key_towards(goal)
+        return self._key_to_drink() or self._key_to_heal() or self._key_towards(self.atlas.things_for(goal.event))
 
-    def _key_towards(self, goal: Goal) -> str:
-        map_id, thing = self.atlas.thing_for(goal.event)
-        here = self.facts.place
-        healer = self.atlas.healer_of(here[0])
-        if healer and 10 * self.facts.hp < 7 * self.facts.max_hp:
-            map_id, thing = here[0], healer
-        blocked = self.atlas.blocked(self.facts)
-        beside = {(map_id, thing.x - dx, thing.y - dy) for dx, dy in MOVES.values()} - blocked
-        beside = {place for place in beside if self.atlas.kind(place) in ("walk", "wild")}
-        if here not in beside:
-            key = self.atlas.first_key(here, beside, blocked)
-            assert key, f"no way from {here} to {goal.event}"
-            return key
-        turn = next(key for key, (dx, dy) in MOVES.items() if (here[1] + dx, here[2] + dy) == (thing.x, thing.y))
+    @property
+    def strength(self) -> float:
+        """The share of HP that is left."""
+        return self.facts.hp / self.facts.max_hp if self.facts.max_hp else 1.0
+
+    def _key_to_drink(self) -> str | None:
+        """Tired and carrying balm: open the menu, whose first row it is."""
+        self.in_menu = self.strength < TIRED and self.facts.item(BALM) > 0
+        return "start" if self.in_menu else None
+
+    def _menu_key(self) -> str:
+        again = self.strength < TIRED and self.facts.item(BALM) > 0
+        self.in_menu = again
+        return "a" if again else "b"
+
+    def _key_to_heal(self) -> str | None:
+        """Tired and somebody is near: go there first."""
+        reach = next((steps for limit, steps in HEAL_DETOURS if self.strength < limit), 0)
+        if not reach:
+            return None
+        healers, blocked = self.atlas.healers(), self.atlas.blocked(self.facts)
+        way = self.atlas.route(self.facts.place, self.atlas.beside(healers, blocked), blocked)
+        return self._key_towards(healers) if way and way[1] <= reach else None
+
+    def _key_towards(self, things: list[tuple[int, Thing]]) -> str:
+        """Walk to the nearest of the things, turn to it, press A."""
+        here, blocked = self.facts.place, self.atlas.blocked(self.facts)
+        way = self.atlas.route(here, self.atlas.beside(things, blocked), blocked)
+        assert way, f"no way from {here}"
+        if way[1]:
+            return way[0]
+        ahead = {key: (here[0], here[1] + dx, here[2] + dy) for key, (dx, dy) in MOVES.items()}
+        targets = {(map_id, thing.x, thing.y) for map_id, thing in things}
+        turn = next(key for key, place in ahead.items() if place in targets)
         return "a" if FACING[self.facts.memory[0xC109]] == turn else turn
 
     # ---- battles
@@ -209,7 +280,7 @@ class ScriptedPlayer:
 
     def _wants_balm(self) -> bool:
         facts = self.facts
-        if facts.in_battle != 2 or not facts.item(1) or facts.foe_hp == 0:
+        if facts.in_battle != 2 or not facts.item(BALM) or facts.foe_hp == 0:
             return False
         foe = self.foes[facts.memory[0xD059] - 200]
         finishing = facts.foe_hp <= 2 + facts.level
@@ -217,11 +288,11 @@ class ScriptedPlayer:
 
 
 class Recording(NamedTuple):
-    """What happened: keys, the decision at which each event was first seen, and how often we lost."""
+    """What happened: keys, the decision at which each event was first seen, and when and to whom we lost."""
 
     keys: list[str]
     events: dict[str, int]
-    defeats: int
+    defeats: list[tuple[int, int]]
 
 
 class Console:
@@ -250,12 +321,13 @@ def play(console: Console, goals: list[Goal], limit: int) -> Recording:
     """Play until every goal is reached or `limit` decisions are spent."""
     player = ScriptedPlayer(console.facts, goals)
     names = {bit: name for name, bit in player.atlas.events.items()}
-    recording, seen, lost, defeats = [], {}, False, 0
+    recording, seen, lost, defeats = [], {}, False, []
     while player.goal is not None and len(recording) < limit:
         recording.append(player.key())
         console.press(recording[-1])
         now_lost = console.facts.in_battle == 255
-        defeats += now_lost and not lost
+        if now_lost and not lost:
+            defeats.append((len(recording), console.facts.memory[0xD059]))
         lost = now_lost
         for bit, name in names.items():
             if name not in seen and console.facts.event(bit):
