@@ -94,6 +94,7 @@ class PokemonRed(BatchedEnv):
 
     def _allocate(self, num_envs: int, num_threads: int | None) -> None:
         self.raw = np.zeros((num_envs, ram.RAW_SIZE), np.uint8)  # facts as read
+        self.screens = np.zeros((num_envs, observe.SCREEN_BYTES), np.uint8)  # packed
         self.facts = ram.allocate_facts(num_envs)
         self.memory = kernels.allocate_memory(num_envs, visited_capacity(self.config))
         self._shown = np.zeros((num_envs, len(self._kinds)), np.bool_)  # milestones that the worlds show now
@@ -121,9 +122,14 @@ class PokemonRed(BatchedEnv):
 
     def _act_on(self, rows: range) -> None:
         for row in rows:
-            machine = self.machines[row]
-            machine.step(int(self.actions[row]))
-            machine.read(self.raw[row])
+            self.machines[row].step(int(self.actions[row]))
+            self._look_at(row)
+
+    def _look_at(self, row: int) -> None:
+        # At once after a machine ran: its screen and RAM are still in the processor's cache.
+        machine = self.machines[row]
+        machine.read(self.raw[row])
+        observe.pack_screen(machine.screen(), self.screens, row)
 
     def score(self) -> None:
         ram.decode(self.raw, self.facts, self.agent_ids)
@@ -140,9 +146,7 @@ class PokemonRed(BatchedEnv):
         np.logical_or(out_of_time, out_of_patience, out=self.truncations)
 
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
-        for row in rows:
-            observe.pack_screen(self.machines[row].screen(), out, row)
-        observe.write_facts(self.facts, self.memory, out, rows)
+        observe.write_rows(self.screens, self.facts, self.memory, out, rows)
 
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def begin(self, env: int, state: bytes | None) -> None:
@@ -176,7 +180,7 @@ class PokemonRed(BatchedEnv):
             machine.close()
             raise
         self._spare, self.machines[env] = self.machines[env], machine
-        machine.read(self.raw[env])
+        self._look_at(env)
         ram.decode(self.raw, self.facts, np.array([env]))
 
     def write_world(self, env: int) -> bytes:

@@ -21,7 +21,7 @@ class Memory(NamedTuple):
     visited: np.ndarray  # uint32 [E, C], open-addressed set of 1 + (map << 16 | y << 8 | x); 0 is an empty slot
     visits: np.ndarray  # int32 [E], coordinates in the set
     maps: np.ndarray  # bool [E, 256], maps entered
-    events: np.ndarray  # uint8 [E, 320], events ever seen set
+    event_words: np.ndarray  # uint64 [E, 40], bits of the events ever seen set
     items: np.ndarray  # bool [E, 256], items ever in the bag
     badges: np.ndarray  # uint8 [E], badges ever seen
     level_sum: np.ndarray  # int32 [E], highest sum of the party's levels
@@ -42,7 +42,7 @@ def allocate_memory(num_envs: int, capacity: int) -> Memory:
         visited=np.zeros((e, capacity), np.uint32),
         visits=np.zeros(e, np.int32),
         maps=np.zeros((e, 256), np.bool_),
-        events=np.zeros((e, ram.EVENT_BYTES), np.uint8),
+        event_words=np.zeros((e, ram.EVENT_WORDS), np.uint64),
         items=np.zeros((e, 256), np.bool_),
         badges=np.zeros(e, np.uint8),
         level_sum=np.zeros(e, np.int32),
@@ -121,8 +121,8 @@ def remember(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int) -> N
     """Take the facts of a step into memory, after it was paid. ``rest_maps`` bool [256]."""
     visit(memory, row, facts.map_id[row], facts.y[row], facts.x[row])
     memory.maps[row, facts.map_id[row]] = True
-    for i in range(ram.EVENT_BYTES):
-        memory.events[row, i] |= facts.events[row, i]
+    for i in range(ram.EVENT_WORDS):
+        memory.event_words[row, i] |= facts.event_words[row, i]
     for slot in range(ram.BAG_SIZE):
         memory.items[row, facts.bag[row, slot, 0]] = True
     memory.badges[row] |= facts.badges[row]

@@ -46,17 +46,17 @@ _AT_HP = LAYOUT["party_hp"].offset
 _AT_STATUS = LAYOUT["party_status"].offset
 _AT_BAG = LAYOUT["bag"].offset
 _AT_MONEY = LAYOUT["money"].offset
-_SCREEN_BYTES = LAYOUT["screen"].size
+SCREEN_BYTES = LAYOUT["screen"].size
 _CELLS = WINDOW[0] * WINDOW[1]
 
 
 @kernel
 def pack_screen(pixels: np.ndarray, out: np.ndarray, row: int) -> None:
-    """Every second pixel in 2 bits, into the front of ``out[row]``.
+    """Every second pixel in 2 bits.
 
     Args:
         pixels: uint8 [144, 160, 4], the emulator's frame; its four greys are 0x00, 0x55, 0x99, 0xFF.
-        out: uint8 [E, R] observation rows.
+        out: uint8 [E, 1440], of which ``row`` is written.
     """
     at = 0
     for y in range(0, 144, 2):
@@ -71,10 +71,11 @@ def pack_screen(pixels: np.ndarray, out: np.ndarray, row: int) -> None:
 
 
 @kernel
-def write_facts(facts: Facts, memory: Memory, out: np.ndarray, rows: np.ndarray) -> None:
-    """All but the screen of ``rows`` (indices) into ``out``, uint8 [E, R]."""
+def write_rows(screens: np.ndarray, facts: Facts, memory: Memory, out: np.ndarray, rows: np.ndarray) -> None:
+    """The observations of ``rows`` (indices) into ``out``, uint8 [E, R]; ``screens`` as packed, uint8 [E, 1440]."""
     for i in range(rows.size):
         row = rows[i]
+        out[row, :SCREEN_BYTES] = screens[row]
         _write_visited(facts, memory, out, row)
         out[row, _AT_EVENTS : _AT_EVENTS + ram.EVENT_BYTES] = facts.events[row]
         out[row, _AT_MAP] = facts.map_id[row]

@@ -38,6 +38,7 @@ MON_SIZE, MON_HP, MON_STATUS, MON_LEVEL, MON_MAX_HP = 0x2C, 0x01, 0x04, 0x21, 0x
 PARTY_SIZE = 6
 BAG_SIZE = 20
 EVENT_BYTES = 320
+EVENT_WORDS = EVENT_BYTES // 8  # as uint64
 NUM_EVENTS = EVENT_BYTES * 8
 LOST_BATTLE = 0xFF
 MAX_LEVEL, MAX_HP = 100, 999  # what the games can reach
@@ -133,6 +134,7 @@ class Facts(NamedTuple):
     seen: np.ndarray  # uint8 [E], species seen
     caught: np.ndarray  # uint8 [E], species owned
     events: np.ndarray  # uint8 [E, 320], bits LSB first
+    event_words: np.ndarray  # uint64 [E, 40], the same bytes
 
 
 def allocate_facts(num_envs: int) -> Facts:
@@ -147,8 +149,9 @@ def allocate_facts(num_envs: int) -> Facts:
         "status": np.zeros((e, PARTY_SIZE), byte),
         "bag": np.zeros((e, BAG_SIZE, 2), byte),
         "money": np.zeros(e, np.int32),
-        "events": np.zeros((e, EVENT_BYTES), byte),
+        "event_words": np.zeros((e, EVENT_WORDS), np.uint64),
     }
+    shaped["events"] = shaped["event_words"].view(np.uint8)
     return Facts(**(flat | shaped))
 
 

@@ -24,12 +24,14 @@ _RED_KEY_ITEMS = (0x06, 0x2B, 0x2D, 0x30, 0x3F, 0x40, 0x46, 0x48, 0x49, 0x4A)
 _RED_MACHINES = range(0xC4, 0xC9)
 _WAYFARER_KEY_ITEMS = range(2, 7)
 
+_ONE = np.uint64(1)
+
 
 class Rules(NamedTuple):
     """What the terms need to know of the game."""
 
-    required_events: np.ndarray  # uint8 [320], bits of the events that the story needs
-    other_events: np.ndarray  # uint8 [320], bits of all others that pay
+    required_events: np.ndarray  # uint64 [40], bits of the events that the story needs
+    other_events: np.ndarray  # uint64 [40], bits of all others that pay
     rest_maps: np.ndarray  # bool [256], maps where a party is healed
     key_items: np.ndarray  # bool [256], items that pay as key items
     hidden_machines: np.ndarray  # bool [256], items that pay as hidden machines
@@ -55,7 +57,7 @@ def make_rules(config: Config, game: Game) -> Rules:
 def _bits(events: set[int]) -> np.ndarray:
     flags = np.zeros(ram.NUM_EVENTS, np.bool_)
     flags[list(events)] = True
-    return np.packbits(flags, bitorder="little")
+    return np.packbits(flags, bitorder="little").view(np.uint64)
 
 
 def _flags(ids: Iterable[int]) -> np.ndarray:
@@ -73,11 +75,13 @@ def badge(facts: Facts, memory: Memory, row: int) -> int:
 
 @kernel
 def event(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
-    """Events set for the first time among those of ``paying`` (uint8 [320], bits)."""
+    """Events set for the first time among those of ``paying`` (uint64 [40], bits)."""
     count = 0
-    for i in range(ram.EVENT_BYTES):
-        if facts.events[row, i] != memory.events[row, i]:
-            count += count_bits(np.int64(facts.events[row, i]) & ~np.int64(memory.events[row, i]) & np.int64(paying[i]))
+    for i in range(ram.EVENT_WORDS):
+        fresh = facts.event_words[row, i] & ~memory.event_words[row, i] & paying[i]
+        while fresh:
+            fresh &= fresh - _ONE
+            count += 1
     return count
 
 
