@@ -1,29 +1,11 @@
 """A small world for the networks: the layout of pokemon_red and rows as the game could write them."""
 
-import numpy as np
 import pytest
 import torch
 
 from puffer_envs.layout import ObsLayout
+from puffer_envs.pokemon_red.observe import LAYOUT
 
-LAYOUT = ObsLayout(
-    np.uint8,
-    ("screen", (72, 80), 2, 1 / 3),
-    ("visited", (90,), 1),
-    ("events", (2560,), 1),
-    ("map_id", (1,)),
-    ("position", (2,)),
-    ("facing", (1,)),
-    ("battle", (1,)),
-    ("badges", (8,), 1),
-    ("blackout_map", (1,)),
-    ("party_species", (6,)),
-    ("party_level", (6,), 8, 1 / 100),
-    ("party_hp", (6,), 8, 1 / 255),
-    ("party_status", (6,)),
-    ("bag", (20, 2)),
-    ("money", (1,), 8, 1 / 20),
-)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]
 
 
