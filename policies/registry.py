@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -15,19 +16,35 @@ TABLE = {
 }
 
 
+def preset(name: str, model_size: str) -> Any:
+    """Options of the network ``name`` at a preset size: a frozen dataclass.
+
+    Raises:
+        ValueError: for an unknown name or size; the message lists the valid ones.
+    """
+    return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
+
+
+def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> nn.Module:
+    """Build the network ``name`` with the options ``config``, as `preset` gives them."""
+    return getattr(_module(name), TABLE[name][1])(layout, num_actions, config)
+
+
 def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any) -> nn.Module:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:
         ValueError: for an unknown name, size or option; the message lists the valid ones.
     """
-    module_name, class_name = TABLE[_known("policy", name, TABLE)]
-    module = import_module(module_name)
-    config = module.PRESETS[_known(f"model size of {name}", model_size, module.PRESETS)]
+    config = preset(name, model_size)
     options = [field.name for field in fields(config)]
     for option in overrides:
         _known(f"option of policy {name}", option, options)
-    return getattr(module, class_name)(layout, num_actions, replace(config, **overrides))
+    return build(name, layout, num_actions, replace(config, **overrides))
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(TABLE[_known("policy", name, TABLE)][0])
 
 
 def _known(what: str, name: str, names: Any) -> str:

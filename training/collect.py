@@ -102,7 +102,8 @@ class Collector:
         self.weights = np.array([1.0, intrinsic.rnd, intrinsic.novel, intrinsic.bayes], np.float32)
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         self.global_step = 0
-        self.episodes = 0
+        self.episodes = 0  # finished
+        self.episode_id = np.arange(1, n + 1)  # of the episode that runs in each row
         self.alive = np.ones(n, np.bool_)
         self.returns = np.zeros((n, len(PARTS)), np.float64)
         self.start_step = np.zeros(n, np.int64)
@@ -132,8 +133,7 @@ class Collector:
         self.global_step += int(alive.sum())
         self.returns[alive] += rewards[alive]
         episodes = [self._finished(episode) for episode in self.env.poll_episodes()]
-        self._begin_anew(self.env.terminals | self.env.truncations | ~alive)
-        self.alive = self.env.masks.copy()
+        self._begin_anew(alive)
         return Step(rewards, total, alive, events, episodes)
 
     def _rewards(self, events: list[Event], theta: np.ndarray) -> np.ndarray:
@@ -172,15 +172,20 @@ class Collector:
         self.episodes += 1
         returns = self.returns[row].copy()
         total = float(returns @ self.weights)
-        return FinishedEpisode(episode, self.episodes, returns, total, int(self.start_step[row]), self.global_step)
+        began = int(self.start_step[row])
+        return FinishedEpisode(episode, int(self.episode_id[row]), returns, total, began, self.global_step)
 
-    def _begin_anew(self, ended: np.ndarray) -> None:
+    def _begin_anew(self, alive: np.ndarray) -> None:
+        """Rows whose episode ended, or whose worker is away, begin anew at their next observation."""
+        ended = self.env.terminals | self.env.truncations | ~alive
         self.actor.first[:] = ended
-        rows = np.flatnonzero(ended)
+        rows = np.flatnonzero(ended & self.alive)
         if rows.size:
             self.novelty.forget(rows)
             self.returns[rows] = 0.0
             self.start_step[rows] = self.global_step
+            self.episode_id[rows] = self.episode_id.max() + 1 + np.arange(rows.size)
+        self.alive = self.env.masks.copy()
 
     def state_dict(self) -> dict[str, Any]:
         """All but the environments, the replay and the networks."""
@@ -190,6 +195,7 @@ class Collector:
             "rng": self.rng.bit_generator.state,
             "global_step": self.global_step,
             "episodes": self.episodes,
+            "episode_id": self.episode_id.copy(),
             "alive": self.alive.copy(),
             "returns": self.returns.copy(),
             "start_step": self.start_step.copy(),
@@ -201,6 +207,7 @@ class Collector:
         self.novelty.load_state_dict(state["novelty"])
         self.rng.bit_generator.state = state["rng"]
         self.global_step, self.episodes = int(state["global_step"]), int(state["episodes"])
+        self.episode_id[:] = state["episode_id"]
         self.alive[:] = state["alive"]
         self.returns[:] = state["returns"]
         self.start_step[:] = state["start_step"]

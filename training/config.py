@@ -77,8 +77,8 @@ class EvaluationConfig:
     """Step cap of an episode."""
     epsilon: float = 0.05
     """Share of random actions: a deterministic emulator would play one episode over and over."""
-    idle_frames: int = 64
-    """Each episode begins after U{0..idle_frames - 1} frames."""
+    idle_frames: int = 63
+    """Each episode begins after 0 to this many idle frames."""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,6 @@ def rollout(
         yield env.render(0)
 
 
-def evaluation_seed(evaluation: int, seed: int) -> int:
-    """Seed of the n-th evaluation of a run: outside the training streams, the same after a resume."""
-    return int(np.random.SeedSequence(seed, spawn_key=(2, evaluation)).generate_state(1)[0])
+def evaluation_seed(purpose: int, index: int, seed: int) -> int:
+    """Seed of the n-th evaluation or video of a run: outside the training streams, the same after a resume."""
+    return int(np.random.SeedSequence(seed, spawn_key=(2, purpose, index)).generate_state(1)[0])

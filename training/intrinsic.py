@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from puffer_envs.base import Event
 from training.config import IntrinsicConfig
 
+# Decisions that the statistics of the surprise look back on. All of the run would not do: the predictor gets better
+# and better, so against the mean of the beginning nothing would ever surprise again.
+RND_WINDOW = 50_000
+
 
 class RND:
     """Random network distillation (Burda et al. 2018) on the encoder's features.
@@ -51,9 +55,10 @@ class RND:
         return (self.predictor(features) - wanted).square().mean(-1)
 
     def _observe(self, error: Tensor) -> None:
-        """Running mean and variance of the errors (Chan's parallel update)."""
+        """Running mean and variance of the errors (Chan's parallel update, the past weighing RND_WINDOW at most)."""
         mean, variance, count = self.moments
         n = error.numel()
+        count = count.clamp(max=RND_WINDOW)
         delta, total = error.mean() - mean, count + n
         spread = variance * count + error.var(unbiased=False) * n + delta**2 * count * n / total
         self.moments = torch.stack([mean + delta * n / total, spread / total, total])

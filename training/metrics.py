@@ -47,8 +47,8 @@ class Metrics:
 
     def sliding(self) -> dict[str, float]:
         """Means over the last episodes: length, r_env, r_total."""
-        means = np.mean(self.recent, axis=0) if self.recent else np.full(3, np.nan)
-        return dict(zip(("ep_len", "ep_r_env", "ep_r_total"), means.tolist(), strict=True))
+        means = np.mean(self.recent, axis=0) if self.recent else np.zeros(3)
+        return dict(zip(("episode/length", "episode/return_env", "episode/return_total"), means.tolist(), strict=True))
 
     def flush(self) -> dict[str, float]:
         """Means since the last flush, a step or an update, and begin anew."""
@@ -56,8 +56,8 @@ class Metrics:
         names = [*(f"r_{part}" for part in PARTS), "r_total"]
         figures = dict(zip(names, (self.rewards / steps).tolist(), strict=True))
         figures |= {f"reward/{t}": float(x) / steps for t, x in zip(self.terms, self.term_sums, strict=True)}
-        figures |= {f"train/{name}": value / self.updates for name, value in self.learned.items()}
-        figures["train/updates"] = self.updates
+        figures |= {f"learner/{name}": value / self.updates for name, value in self.learned.items()}
+        figures["learner/updates"] = self.updates
         self._clear()
         return figures
 

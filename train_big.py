@@ -1,0 +1,104 @@
+"""Train a swarm: parse -> build -> loop.
+
+python -m train_big --num-envs 64 --total-steps 5000000 --model-size large --run-name big_run_01
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from training import cli
+from training.build import build
+from training.clock import every
+from training.collect import Step
+from training.dqn import NonFiniteError
+from training.preflight import UserError
+from training.run import Run
+from training.signals import StopSignals
+
+log = logging.getLogger("pufferswarm")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0 done, 2 a mistake in the call, 75 requeue, 130 and 143 stopped."""
+    try:
+        run = build(cli.parse(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        return cli.fail(error)
+    with StopSignals(run.dashboard.restore) as signals, run:
+        try:
+            loop(run, signals)
+        except NonFiniteError as error:
+            log.error("%s; the batch is in %s", error, run.save_batch(error.batch))
+            return 1
+        run.save()
+        return signals.exit_code
+
+
+def loop(run: Run, signals: StopSignals) -> None:
+    """One decision of every row at a time until the steps are done or a signal asks to stop."""
+    while run.collector.global_step < run.config.total_steps and not signals.requested:
+        before = run.collector.global_step
+        with run.clock("act"):
+            run.collector.begin()
+        with run.clock("learn"):  # the environments are working in their processes meanwhile
+            learn(run)
+        with run.clock("env"):
+            step = run.collector.finish(run.manager.theta)
+        steer(run, step)
+        run.report(step)
+        now = run.collector.global_step
+        if every(run.config.log_interval, before, now):
+            run.log_line()
+        best = every(run.config.evaluation.interval, before, now) and run.evaluate()
+        if every(run.config.video_interval, before, now):
+            run.film()
+        if best or every(run.config.save_interval, before, now):
+            run.save(best)
+
+
+def learn(run: Run) -> None:
+    """As many updates as the replay ratio allows by now."""
+    config = run.config.learner
+    while run.updates_due():
+        batch = run.replay.sample(config.batch_size // config.sequence, run.sampling)
+        figures, features = run.dqn.update(batch)
+        figures["rnd_loss"] = run.rnd.update(features)
+        run.metrics.learn(figures)
+
+
+def steer(run: Run, step: Step) -> None:
+    """Curriculum and environments meet here and nowhere else."""
+    env, manager, now = run.env, run.manager, run.collector.global_step
+    for event in step.events:
+        state_id = manager.on_event(event, now)
+        if state_id is not None and event.state is not None:
+            env.add_state(state_id, event.state)
+    for failure in env.poll_failures():
+        manager.on_failure(failure)
+    for finished in step.episodes:
+        manager.on_episode(finished.episode, now)
+    for state_id in manager.drain_evicted():
+        env.remove_state(state_id)
+    for finished in step.episodes:
+        start_from(run, finished.episode.row)
+    pulled = manager.pull(env.num_envs)
+    if pulled is not None:
+        for row in np.flatnonzero(pulled):
+            start_from(run, int(row))
+        env.request_reset(pulled)
+    if step.events:
+        env.want_states(manager.wanted())
+
+
+def start_from(run: Run, row: int) -> None:
+    """Choose the next start of a row's environment."""
+    agents = run.env.spec.agents_per_env
+    if row % agents == 0:
+        run.env.set_next_start(row // agents, run.manager.next_start(row))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

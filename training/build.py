@@ -1,0 +1,161 @@
+"""From settings to a run: everything it is made of, checked before a byte is written."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from curriculum.manager import CurriculumManager
+from policies import registry as policy_registry
+from puffer_envs import registry as env_registry
+from puffer_envs.base import EnvSpec, VectorEnv
+from training import checkpoint, preflight
+from training.collect import Collector
+from training.config import RunConfig
+from training.dqn import DQN
+from training.intrinsic import RND
+from training.preflight import UserError
+from training.replay import SequenceReplay
+from training.run import Run
+
+T = TypeVar("T")
+
+CHECKPOINTS_KEPT = 3
+
+
+def build(config: RunConfig) -> Run:
+    """Check, build and, with `--resume`, load.
+
+    Raises:
+        UserError: something the user can mend; nothing was written.
+    """
+    device = preflight.pick_device(config.device)
+    spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
+    config = _settle(config, device)
+    torch.set_num_threads(config.torch_threads or 1)
+    torch.manual_seed(config.seed)
+    network = env_registry.entry(config.env).policy
+    policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)  # type: ignore[attr-defined]
+    memory = _preflight(config, spec, policy, device)
+    saved = _newest(config) if config.resume else None
+    run = _assemble(config, _tried(lambda: make_env(config)), policy, device)
+    if saved is None:
+        run.start()
+    else:
+        run.resume(saved)
+    for line in _banner(config, device, memory, saved).splitlines():
+        run.logger.message(line)
+    return run
+
+
+def make_env(config: RunConfig) -> VectorEnv:
+    """The environments of the training."""
+    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.num_workers)
+
+
+def _assemble(config: RunConfig, env: VectorEnv, policy: nn.Module, device: torch.device) -> Run:
+    learner = config.learner
+    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(2)
+    dqn = DQN(policy, learner, device)
+    rnd = RND(dqn.policy.feature_size, config.intrinsic, device)
+    replay = SequenceReplay(
+        learner.replay_size,
+        env.num_agents,
+        env.spec.layout.size,
+        env.spec.layout[policy.history_field].span,
+        policy.history,
+        policy.state_size,
+        learner.burn_in + learner.sequence + learner.n_step,
+        device=device,
+    )
+    return Run(
+        config=config,
+        device=device,
+        env=env,
+        dqn=dqn,
+        rnd=rnd,
+        replay=replay,
+        collector=Collector(env, dqn.policy, replay, rnd, learner, config.intrinsic, config.seed, device),
+        manager=CurriculumManager(
+            env.spec.milestones,
+            config.savestates_dir / config.run_name,
+            config.curriculum,
+            seed=int(seeds[0]),
+            rom_sha1=env_registry.rom_sha1(config.env, config.game),
+            run_name=config.run_name,
+        ),
+        sampling=np.random.default_rng(seeds[1]),
+    )
+
+
+def _settle(config: RunConfig, device: torch.device) -> RunConfig:
+    """Put numbers where the machine decides: workers and threads."""
+    cores = env_registry.usable_cores()
+    workers = config.num_workers
+    if workers is None:
+        workers = min(cores, config.num_envs) if env_registry.entry(config.env).in_workers else 0
+    # Environments and learner take turns on a CPU, so torch may have the cores that the workers wait on; the small
+    # networks of these games gain nothing beyond a few. A GPU's launches need one.
+    threads = config.torch_threads or (min(cores, 4) if device.type == "cpu" else 1)
+    return dataclasses.replace(config, num_workers=workers, torch_threads=threads)
+
+
+def _preflight(config: RunConfig, spec: EnvSpec, policy: nn.Module, device: torch.device) -> dict[str, int]:
+    """Check everything that can be checked without writing; the memory that the run will take, part by part."""
+    record_bytes = spec.layout.nbytes + 4 * policy.state_size // 8 + 16
+    parameters = sum(parameter.numel() for parameter in policy.parameters())
+    memory = preflight.predict_memory(
+        replay_records=config.learner.replay_size,
+        record_bytes=0 if device.type == "cuda" else record_bytes,
+        parameters=parameters,
+        num_envs=config.num_envs,
+        num_workers=config.num_workers or 0,
+        emulator=env_registry.entry(config.env).in_workers,
+    )
+    records = min(config.learner.replay_size, config.total_steps)
+    weights = CHECKPOINTS_KEPT * preflight.COPIES_OF_WEIGHTS * 4 * parameters
+    preflight.preflight(
+        config.runs_dir,
+        config.savestates_dir,
+        config.run_name,
+        resume=config.resume,
+        disk_bytes=records * record_bytes + weights,
+        memory=memory,
+    )
+    return memory
+
+
+def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:
+    return preflight.banner(
+        run_name=config.run_name,
+        env=config.env,
+        model=f"{config.model_size}, {config.algo}",
+        device=device,
+        num_envs=config.num_envs,
+        num_workers=config.num_workers or 0,
+        torch_threads=config.torch_threads or 1,
+        memory=memory,
+        folder=config.runs_dir / config.run_name,
+        savestates=config.savestates_dir / config.run_name,
+        resume_step=None if saved is None else saved.step,
+    )
+
+
+def _newest(config: RunConfig) -> checkpoint.Loaded:
+    path = checkpoint.latest_valid(config.runs_dir / config.run_name / "checkpoints")
+    if path is None:
+        raise UserError(
+            f"run '{config.run_name}' has no valid checkpoint to resume from: begin a new one under another --run-name"
+        )
+    return checkpoint.load(path, "cpu")
+
+
+def _tried(make: Callable[[], T]) -> T:
+    """Faults of a ROM, a state or a setting are the user's to mend: one sentence, not a traceback."""
+    try:
+        return make()
+    except ValueError as error:
+        raise UserError(str(error)) from error

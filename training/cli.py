@@ -1,0 +1,180 @@
+"""The command line: default < preset < the resumed run's own settings < --config < flags."""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+import tyro
+
+from policies import registry as policy_registry
+from puffer_envs import registry as env_registry
+from training.config import PRESETS, RunConfig
+from training.preflight import UserError
+
+
+def parse(argv: Sequence[str]) -> RunConfig:
+    """Settings of a run from its flags.
+
+    Raises:
+        UserError: an unknown game, size or preset, or a file of settings that cannot be read.
+        SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
+    """
+    first = _first_pass(argv)
+    base = _defaults(first)
+    for name in filter(None, first.preset.split(",")):
+        base = _with_preset(base, name)
+    saved = first.runs_dir / first.run_name / "config.toml"
+    if first.resume and first.run_name and saved.is_file():
+        base = with_settings(base, _read(saved), saved)
+    if first.config is not None:
+        base = with_settings(base, _read(first.config), first.config)
+    config = tyro.cli(_schema(base), args=list(argv), default=base, prog="python -m train_big")
+    return _resolve(config)
+
+
+def _first_pass(argv: Sequence[str]) -> argparse.Namespace:
+    """The few flags that decide which other flags there are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    for name in ("env", "model_size", "preset", "run_name"):
+        for flag in {f"--{name}", f"--{name.replace('_', '-')}"}:
+            parser.add_argument(flag, dest=name, default=default[name])
+    parser.add_argument("--config", type=Path, default=None)
+    parser.add_argument("--runs-dir", "--runs_dir", dest="runs_dir", type=Path, default=default["runs_dir"])
+    parser.add_argument("--resume", action="store_true")
+    try:
+        first, _ = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
+    if first.config is not None and "env" in (settings := _read(first.config)):
+        first.env = settings["env"] if "--env" not in argv else first.env
+    return first
+
+
+def _defaults(first: argparse.Namespace) -> RunConfig:
+    try:
+        game = env_registry.module(first.env).Config()
+        policy = policy_registry.preset(env_registry.entry(first.env).policy, first.model_size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return _schema_class(type(game), type(policy))(env=first.env, model_size=first.model_size, game=game, policy=policy)
+
+
+def _schema_class(game: type, policy: type) -> type[RunConfig]:
+    """RunConfig with the game's and the policy's own settings in the places of their flags."""
+    fields = [
+        ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),  # type: ignore[valid-type]
+        ("policy", policy, dataclasses.field(default=policy())),
+    ]
+    schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)
+    schema.__doc__ = RunConfig.__doc__
+    return schema
+
+
+def _schema(base: RunConfig) -> type[RunConfig]:
+    return type(base)
+
+
+def _with_preset(base: RunConfig, name: str) -> RunConfig:
+    """A preset is the learner's (training/config.py) or the game's (PRESETS beside its Config)."""
+    games = getattr(env_registry.module(base.env), "PRESETS", {})
+    if name in PRESETS:
+        return with_settings(base, PRESETS[name], Path(f"preset {name}"))
+    if name in games:
+        return dataclasses.replace(base, game=games[name])
+    known = ", ".join(sorted({*PRESETS, *games}))
+    raise UserError(f"there is no preset '{name}' for {base.env}; the presets are {known}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read the settings in {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid TOML: {error}") from error
+
+
+def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
+    """A copy of a dataclass or NamedTuple of settings with those of a (nested) table in place of its own.
+
+    Raises:
+        UserError: a key that does not exist, or a value of another type.
+    """
+    current = config._asdict() if hasattr(config, "_asdict") else _shallow(config)
+    changes: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in current:
+            raise UserError(f"{source} sets '{key}', which is no setting here; there are {', '.join(sorted(current))}")
+        if isinstance(value, dict) and not isinstance(current[key], dict):
+            changes[key] = with_settings(current[key], value, source)
+        else:
+            changes[key] = _converted(current[key], value, key, source)
+    return config._replace(**changes) if hasattr(config, "_replace") else dataclasses.replace(config, **changes)
+
+
+def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
+    if isinstance(old, Path) or (old is None and key in ("rom", "config", "init_state")):
+        return Path(new)
+    if isinstance(old, tuple):
+        return tuple(new)
+    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+        return float(new)
+    if old is not None and type(old) is not type(new):
+        raise UserError(f"{source} sets '{key}' to {new!r}, but it is {type(old).__name__}, for instance {old!r}")
+    return new
+
+
+def _resolve(config: RunConfig) -> RunConfig:
+    """Settle what was left to us, so that the saved settings say what really ran."""
+    learner = config.learner
+    if config.batch_size is not None:
+        learner = dataclasses.replace(learner, batch_size=config.batch_size)
+    if not learner.replay_size:
+        learner = dataclasses.replace(learner, replay_size=200_000 if config.model_size == "slim" else 400_000)
+    if learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
+        raise UserError(
+            f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
+            "an update trains whole sequences"
+        )
+    if config.num_envs < 1:
+        raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
+    game = config.game
+    if config.rom is not None:
+        game = game._replace(rom=config.rom)
+    run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
+    return dataclasses.replace(config, learner=learner, batch_size=learner.batch_size, game=game, run_name=run_name)
+
+
+def to_toml(config: RunConfig) -> str:
+    """The whole resolved configuration; `--config` reads it back."""
+    return tomli_w.dumps(_plain(config))
+
+
+def _shallow(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = _shallow(value)
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, Path) else value
+
+
+def fail(error: UserError) -> int:
+    """One sentence on stderr, and the exit code of a mistake in the call."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2
