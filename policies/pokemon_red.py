@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from policies.blocks import ByteEmbedding, conv_trunk, orthogonal, trunk_size, unpack
 from policies.heads import DuelingHead
+from policies.protocol import RecurrentQNetwork
 from policies.recurrent import Hierarchy
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ PRESETS = {
 }
 
 
-class PokemonRedPolicy(nn.Module):
+class PokemonRedPolicy(RecurrentQNetwork):
     """Frames, mask and facts -> fused -> GRU (short) -> LSTM (mid) -> SSM (long) -> dueling action values.
 
     ``encode`` is apart from the memories, so that a learner runs it once over all frames of a batch of sequences and

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from policies.protocol import RecurrentQNetwork
 
 if TYPE_CHECKING:
     from puffer_envs.layout import ObsLayout
@@ -25,12 +25,14 @@ def preset(name: str, model_size: str) -> Any:
     return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
 
 
-def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> nn.Module:
+def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> RecurrentQNetwork:
     """Build the network ``name`` with the options ``config``, as `preset` gives them."""
     return getattr(_module(name), TABLE[name][1])(layout, num_actions, config)
 
 
-def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any) -> nn.Module:
+def make_policy(
+    name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any
+) -> RecurrentQNetwork:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
 from curriculum.manager import CurriculumManager
 from policies import registry as policy_registry
+from policies.protocol import RecurrentQNetwork
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
 from training import checkpoint, preflight
@@ -38,7 +38,7 @@ def build(config: RunConfig) -> Run:
     torch.set_num_threads(config.torch_threads or 1)
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)  # type: ignore[attr-defined]
+    policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
     memory = _preflight(config, spec, policy, device)
     saved = _newest(config) if config.resume else None
     run = _assemble(config, _tried(lambda: make_env(config)), policy, device)
@@ -56,7 +56,7 @@ def make_env(config: RunConfig) -> VectorEnv:
     return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.num_workers)
 
 
-def _assemble(config: RunConfig, env: VectorEnv, policy: nn.Module, device: torch.device) -> Run:
+def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device) -> Run:
     learner = config.learner
     seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(2)
     dqn = DQN(policy, learner, device)
@@ -103,7 +103,7 @@ def _settle(config: RunConfig, device: torch.device) -> RunConfig:
     return dataclasses.replace(config, num_workers=workers, torch_threads=threads)
 
 
-def _preflight(config: RunConfig, spec: EnvSpec, policy: nn.Module, device: torch.device) -> dict[str, int]:
+def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, device: torch.device) -> dict[str, int]:
     """Check everything that can be checked without writing; the memory that the run will take, part by part."""
     record_bytes = spec.layout.nbytes + 4 * policy.state_size // 8 + 16
     parameters = sum(parameter.numel() for parameter in policy.parameters())

@@ -70,7 +70,7 @@ def _defaults(first: argparse.Namespace) -> RunConfig:
 def _schema_class(game: type, policy: type) -> type[RunConfig]:
     """RunConfig with the game's and the policy's own settings in the places of their flags."""
     fields = [
-        ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),  # type: ignore[valid-type]
+        ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),
         ("policy", policy, dataclasses.field(default=policy())),
     ]
     schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)

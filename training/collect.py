@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from policies.protocol import RecurrentQNetwork
 from puffer_envs.base import Episode, Event, VectorEnv
 from training.config import DQNConfig, IntrinsicConfig
 from training.dqn import exploration
@@ -43,7 +44,7 @@ class Step(NamedTuple):
 class Actor:
     """A recurrent policy acting on the rows of an environment: frame history, recurrent state, epsilon-greedy."""
 
-    def __init__(self, env: VectorEnv, policy: nn.Module, device: torch.device | str) -> None:
+    def __init__(self, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device | str) -> None:
         n, layout = env.num_agents, env.spec.layout
         self.policy, self.device = policy, torch.device(device)
         self.frame_span = layout[policy.history_field].span
@@ -87,7 +88,7 @@ class Collector:
     def __init__(
         self,
         env: VectorEnv,
-        policy: nn.Module,
+        policy: RecurrentQNetwork,
         replay: SequenceReplay,
         rnd: RND,
         learner: DQNConfig,

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from policies.protocol import RecurrentQNetwork
 from training.config import DQNConfig
 from training.replay import SequenceBatch
 
@@ -68,7 +69,7 @@ def exploration(num_envs: int, step: int, config: DQNConfig) -> np.ndarray:
 class DQN:
     """The online and the target network, their optimiser and the update."""
 
-    def __init__(self, policy: nn.Module, config: DQNConfig, device: torch.device | str) -> None:
+    def __init__(self, policy: RecurrentQNetwork, config: DQNConfig, device: torch.device | str) -> None:
         self.config = config
         self.device = torch.device(device)
         self.policy = policy.to(self.device)
@@ -136,7 +137,7 @@ class DQN:
         )
 
     @staticmethod
-    def _encode(policy: nn.Module, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
+    def _encode(policy: RecurrentQNetwork, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
         rows, frames = batch.rows[begin:end], batch.frames[begin:end]
         features = policy.encode(rows.flatten(0, 1), frames.flatten(0, 1))
         return features.unflatten(0, rows.shape[:2])
@@ -148,8 +149,8 @@ class DQN:
             if self.updates % self.config.target_sync == 0:
                 self.target.load_state_dict(self.policy.state_dict())
             return
-        target, online = list(self.target.parameters()), list(self.policy.parameters())
-        torch._foreach_lerp_(target, online, self.config.tau)
+        for target, online in zip(self.target.parameters(), self.policy.parameters(), strict=True):
+            target.lerp_(online, self.config.tau)
 
     def state_dict(self) -> dict[str, Any]:
         """Both networks, the optimiser and the counter."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
+from policies.protocol import RecurrentQNetwork
 from puffer_envs.base import Episode, VectorEnv
 from training.collect import Actor
 from training.config import EvaluationConfig
@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    policy: nn.Module, env: VectorEnv, config: EvaluationConfig, seed: int, device: torch.device
+    policy: RecurrentQNetwork, env: VectorEnv, config: EvaluationConfig, seed: int, device: torch.device
 ) -> Evaluation:
     """Play one episode in each environment of `env` and no more; the policy acts with a small epsilon.
 
@@ -71,7 +71,7 @@ def summarise(episodes: list[Episode], env: VectorEnv) -> Evaluation:
 
 
 def rollout(
-    policy: nn.Module, env: VectorEnv, steps: int, epsilon: float, seed: int, device: torch.device
+    policy: RecurrentQNetwork, env: VectorEnv, steps: int, epsilon: float, seed: int, device: torch.device
 ) -> Iterator[np.ndarray]:
     """Frames of one episode of a single environment, uint8 [H, W, 3] each, at most `steps` decisions."""
     rng = np.random.default_rng(seed)
