@@ -12,7 +12,7 @@ from policies import registry as policy_registry
 from policies.protocol import RecurrentQNetwork
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
-from training import checkpoint, preflight
+from training import checkpoint, machine, preflight
 from training.collect import Collector
 from training.config import RunConfig
 from training.dqn import DQN
@@ -35,7 +35,7 @@ def build(config: RunConfig) -> Run:
     device = preflight.pick_device(config.device)
     spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
     config = _settle(config, device)
-    torch.set_num_threads(config.torch_threads or 1)
+    machine.prepare(config.torch_threads or 1)
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
