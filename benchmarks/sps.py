@@ -47,8 +47,8 @@ class BarePokemonRed(PokemonRed):
             return
         draws = np.random.default_rng(int(actions[0])).integers(0, 7, (RAW_STEPS, self.num_envs)).tolist()
         for decisions in draws:
-            for machine, action in zip(self.machines, decisions, strict=True):
-                machine.hold(action)  # type: ignore[attr-defined]
+            for emulator, action in zip(self.machines, decisions, strict=True):
+                emulator.hold(action)  # type: ignore[attr-defined]
 
 
 def main() -> None:

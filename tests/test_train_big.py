@@ -1,0 +1,134 @@
+"""The command as people run it: its flags, its errors, what a small run leaves behind."""
+
+import csv
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from training.records import read_jsonl
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = [
+    *("--num-envs", "4", "--num-workers", "2", "--model-size", "slim", "--batch-size", "64"),
+    *("--learner.learning-starts", "256", "--learner.replay-size", "4096", "--torch-threads", "1"),
+    *("--evaluation.episodes", "2", "--evaluation.max-steps", "24", "--env.patience-steps", "60"),
+]
+
+
+def command(*flags: str, folder: Path) -> list[str]:
+    where = ["--runs-dir", str(folder / "runs"), "--savestates-dir", str(folder / "savestates")]
+    return [sys.executable, "-m", "train_big", *where, *flags]
+
+
+def run(*flags: str, folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*flags, folder=folder), cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """One small run with everything on: log lines, evaluation, checkpoints, a video."""
+    folder = tmp_path_factory.mktemp("small")
+    intervals = ["--log-interval", "400", "--save-interval", "800", "--video-interval", "800"]
+    done = run(
+        *SMALL, *intervals, "--evaluation.interval", "800", "--total-steps", "1600", "--run-name", "one", folder=folder
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done
+
+
+def test_the_eight_flags_of_the_document_are_there(tmp_path):
+    text = run("--help", folder=tmp_path).stdout
+    for flag, default in {
+        "--num-envs INT": "32",
+        "--total-steps INT": "5000000",
+        "--batch-size": "None",
+        "--model-size {slim,large}": "large",
+        "--run-name STR": "''",
+        "--log-interval INT": "5000",
+        "--save-interval INT": "100000",
+        "--video-interval INT": "0",
+    }.items():
+        after = text.split(flag, 1)
+        assert len(after) == 2, f"{flag} is missing"
+        assert f"default: {default})" in " ".join(after[1].split("--", 1)[0].replace("│", " ").split()), flag
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_leaves_what_it_promises(small_run):
+    folder, done = small_run
+    home = folder / "runs" / "one"
+    names = ("config.toml", "train.log", "metrics.jsonl", "timing.jsonl", "episodes.csv", "progress.csv")
+    for name in (*names, "positions.csv", "steps.csv", "tensorboard", "checkpoints", "videos"):
+        assert (home / name).exists(), name
+    assert {path.name for path in (home / "checkpoints").glob("step_*")} == {"step_800", "step_1600"}
+    videos = {path.name for path in (home / "videos").iterdir()}
+    assert {"rollout_800.mp4", "rollout_800.gif"} <= videos
+    assert tomllib.loads((home / "config.toml").read_text())["game"]["patience_steps"] == 60
+    rows = list(csv.DictReader((home / "episodes.csv").open()))
+    assert rows
+    assert all(int(row["length_steps"]) <= 1024 for row in rows)
+    assert {"theta", "posterior"} & set(" ".join(rows[0]).split("_"))
+    assert "[STEP 1600/1600]" in done.stdout
+    assert "[EP " in done.stdout
+
+
+def test_figures_add_up(small_run):
+    folder, _ = small_run
+    lines = read_jsonl(folder / "runs" / "one" / "metrics.jsonl")
+    logs = [line for line in lines if "r_total" in line]
+    assert [line["step"] for line in logs] == [400, 800, 1200, 1600]
+    for line in logs:
+        parts = line["r_env"] + 0.1 * line["r_rnd"] + 0.05 * line["r_novel"] + 0.05 * line["r_bayes"]
+        assert line["r_total"] == pytest.approx(parts, abs=1e-4)
+        terms = sum(value for name, value in line.items() if name.startswith("reward/"))
+        assert line["r_env"] == pytest.approx(terms, abs=1e-4)
+    # One trained transition a decision, from the 256th on, in updates of 64.
+    assert sum(line["learner/updates"] for line in logs) == pytest.approx((1600 - 256) / 64, abs=1)
+    assert any("eval/return" in line for line in lines)
+    assert "time" not in json.dumps(lines)
+
+
+def test_an_existing_run_is_not_overwritten(small_run):
+    folder, _ = small_run
+    before = (folder / "runs" / "one" / "metrics.jsonl").read_bytes()
+    done = run(*SMALL, "--run-name", "one", folder=folder)
+    assert done.returncode == 2
+    assert "--resume" in done.stderr
+    assert (folder / "runs" / "one" / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--rom", "nowhere.gb"], "cannot read the ROM"),
+        (["--rom", "README.md"], "no Game Boy ROM"),
+        (["--run-name", "../escape"], "cannot be a run name"),
+        (["--run-name", "ghost", "--resume"], "no run 'ghost'"),
+        (["--device", "abacus"], "is no device"),
+        (["--env", "pokemon_rde"], "did you mean 'pokemon_red'"),
+        (["--preset", "grey"], "there is no preset 'grey'"),
+        (["--config", "nowhere.toml"], "cannot read the settings"),
+        (["--batch-size", "100"], "multiple of"),
+        (["--num-envs", "0"], "at least 1"),
+        (["--num-env", "64"], "--num-envs"),
+        (["--env.reward-bagde", "3"], "--env.reward-badge"),
+        (["--model-size", "huge"], "slim"),
+    ],
+)
+def test_mistakes_end_in_one_sentence_and_nothing_is_written(tmp_path, flags, words):
+    done = run(*flags, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unwritable_folder_is_refused(tmp_path):
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    done = run(*SMALL, "--run-name", "one", folder=tmp_path)
+    assert done.returncode == 2
+    assert "is not a folder" in done.stderr
