@@ -46,7 +46,8 @@ def reward_weights(config: Config) -> dict[str, float]:
 
 def visited_capacity(config: Config) -> int:
     """Slots of a row's set of visited coordinates: a power of two, at most half of them ever taken."""
-    return 1 << (2 * max(config.new_game_steps, config.savestate_steps) - 1).bit_length()
+    cells = 1 + max(config.new_game_steps, config.savestate_steps)
+    return 1 << (2 * cells - 1).bit_length()
 
 
 _DEFAULT = Config()

@@ -32,6 +32,8 @@ BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
 RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)
 
 BANK_BYTES = 0x4000
+LCD_CONTROL, LCD_ON = 0xFF40, 0x80
+BOOT_FRAMES = 120  # by then, the boot ROM has long switched the LCD on
 TITLE = slice(0x134, 0x144)
 HEADER_CHECKED, HEADER_CHECKSUM = range(0x134, 0x14D), 0x14D
 
@@ -158,6 +160,18 @@ class PyBoyEmulator:
         self._press = [getattr(WindowEvent, f"PRESS_{name}") for name in names]
         self._release = [getattr(WindowEvent, f"RELEASE_{name}") for name in names]
         self._release_all = (*self._release, WindowEvent.RELEASE_BUTTON_SELECT)
+        self._settle_renderer()
+
+    def _settle_renderer(self) -> None:
+        """Draw one whole frame: it sets PyBoy's counter of window lines, which savestates lack, to what it stays at.
+
+        Without this, the first picture after a load depends on what the machine drew before.
+        """
+        for _ in range(BOOT_FRAMES):
+            self.idle(1)
+            if self.peek(LCD_CONTROL) & LCD_ON:
+                self.idle(1)
+                return
 
     def step(self, action: int) -> None:
         pyboy = self._pyboy

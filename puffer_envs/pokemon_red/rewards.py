@@ -157,5 +157,7 @@ def score(facts: Facts, memory: Memory, rules: Rules, terms: np.ndarray) -> None
         terms[row, _HM] = item(facts, memory, rules.hidden_machines, row)
         terms[row, _SEEN] = rise(facts.seen, memory.seen, row)
         terms[row, _CAUGHT] = rise(facts.caught, memory.caught, row)
+        if terms[row, _HEAL]:
+            memory.healed[row] = True
         memory.stale[row] = 0 if terms[row, _COORDINATE] else memory.stale[row] + 1
         remember(facts, memory, rules.rest_maps, row)
