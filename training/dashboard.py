@@ -62,7 +62,8 @@ class Dashboard:
         """A line of the run, of kind episode, log, message or warning; each mode shows what it has room for."""
         text = clean_text(text)
         if self.mode == "plain":
-            print(text, file=sys.stderr if kind == "warning" else self.file, flush=True)
+            with contextlib.suppress(OSError, ValueError):  # nobody reads the pipe any more
+                print(text, file=sys.stderr if kind == "warning" else self.file, flush=True)
         elif kind in ("message", "warning"):  # episodes and figures have their place on the screen
             self.messages.append((kind, text))
             if self._line_thread is not None:
@@ -73,11 +74,11 @@ class Dashboard:
         """Take the terminal."""
         self._began = time.monotonic()
         atexit.register(self.stop)
-        if self.mode == "rich":
-            console = Console(file=self.file, force_terminal=True)
-            # What others print would tear the picture: it becomes messages.
+        if self.mode != "plain":  # what others print would tear the picture: it becomes messages
             self._redirects.enter_context(contextlib.redirect_stdout(_Lines(self, "message")))
             self._redirects.enter_context(contextlib.redirect_stderr(_Lines(self, "warning")))
+        if self.mode == "rich":
+            console = Console(file=self.file, force_terminal=True)
             self._live = Live(
                 console=console,
                 screen=True,
@@ -98,10 +99,10 @@ class Dashboard:
         atexit.unregister(self.stop)
         live, self._live = self._live, None
         thread, self._line_thread = self._line_thread, None
+        self._redirects.close()
         with contextlib.suppress(OSError, ValueError):  # the terminal is gone: nothing to give back
             if live is not None:
                 live.stop()
-            self._redirects.close()
             if thread is not None:
                 self._line_stop.set()
                 thread.join(2.0)

@@ -13,8 +13,7 @@ from rich.layout import Layout
 from rich.panel import Panel
 from rich.text import Text
 
-from training.preflight import size_text
-from training.records import EpisodeRecord, clean_text
+from training.records import EpisodeRecord, clean_text, size_text
 from training.widgets import bar, clock_text, crop, cut, figure, fit, number, panel, short_count, sides, sparkline
 
 TIME_STYLES = {"env": "cyan", "act": "green", "learn": "magenta", "rest": "bright_black"}
@@ -79,8 +78,9 @@ def frame(screen: Screen, width: int, height: int) -> RenderableType:
 # -- the three layouts -----------------------------------------------------------------------------------------------
 def _full(screen: Screen, width: int, height: int) -> Layout:
     data = screen.data
-    episodes_height = EPISODES + 3
-    messages_height = max(7, height - 33)
+    # The columns want 18 lines, then the episodes and messages grow, then all else goes to the columns.
+    episodes_height = min(EPISODES + 3, height - 26)
+    messages_height = min(max(height - 22 - episodes_height, 4), 12)
     upper = height - 4 - episodes_height - messages_height
     right, left = width * 33 // 100, max(26, width * 22 // 100)
     middle = width - right - left
@@ -91,7 +91,7 @@ def _full(screen: Screen, width: int, height: int) -> Layout:
     reward = Layout(_reward(screen, middle - 4, upper - losses_height - 2))
     losses = Layout(_losses(data, middle - 4, losses_height - 2), size=losses_height)
     columns = _row(_column(speed, spawn, memory, size=left), _column(reward, losses), size=upper)
-    episodes = Layout(_episodes(data, left + middle - 4, EPISODES), size=episodes_height)
+    episodes = Layout(_episodes(data, left + middle - 4, episodes_height - 3), size=episodes_height)
     milestones = Layout(_milestones(data, right - 4, height - 4 - messages_height - 2), size=right)
     body = _row(_column(columns, episodes), milestones)
     messages = Layout(_messages(screen, width - 4, messages_height - 2), size=messages_height)
@@ -147,7 +147,9 @@ def _header(screen: Screen, width: int) -> Panel:
     done = f"{step:,}"
     goal = f" / {total:,} "
     eta = remaining(data)
-    clock = f"  {clock_text(screen.elapsed)} gone, {clock_text(eta) if eta is not None else '?'} to go"
+    clock = f"  {clock_text(eta) if eta is not None else '?'} to go"
+    if width >= 70:
+        clock = f"  {clock_text(screen.elapsed)} gone,{clock[1:]}"
     percent = f" {100 * min(step / total, 1):5.1f}%"
     length = max(width - len(done + goal + percent + clock), 4)
     progress = Text.assemble((done, "bold"), (goal, "dim"), bar(step / total, length, "green"), percent, (clock, "dim"))
@@ -252,7 +254,7 @@ def _milestones(data: Mapping[str, Any], width: int, height: int, spawn: bool = 
     frontier = next((i for i, view in enumerate(views) if view.theta < 0.5), 0)
     first = max(0, min(frontier - height // 3, len(views) - height))
     tries_width = 6 if width >= 30 else 0
-    name_width = min(18, max(9, (width - tries_width) // 2))
+    name_width = min(18, max(7, (width - tries_width) // 2))
     length = max(width - name_width - tries_width - 8, 0)
     lines = []
     for view in views[first : first + height]:
@@ -265,9 +267,11 @@ def _milestones(data: Mapping[str, Any], width: int, height: int, spawn: bool = 
         lines.append(crop(line.append(f"{short_count(view.tries):>6}"[:tries_width], "dim"), width))
     alarms = sum(view.alarm for view in views)
     mastered = sum(view.theta >= 0.8 for view in views)
-    title = f"milestones {mastered}/{len(views)}" + (f"  {alarms} !" if alarms else "")
+    title = f"milestones {mastered}/{len(views)}"
+    title += (f", {alarms} alarms" if width >= 30 else f" {alarms}!") if alarms else ""
     mix = data.get("spawn_mix", {}) if spawn else {}
-    return panel(title, lines, " ".join(f"{tier[0]}{100 * share:.0f}" for tier, share in mix.items()))
+    shares = [Text(f"{tier[0]}{100 * share:.0f}", SPAWN_STYLES.get(tier, "")) for tier, share in mix.items()]
+    return panel(title, lines, Text(" ").join(shares))
 
 
 def _messages(screen: Screen, width: int, height: int) -> Panel:

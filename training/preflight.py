@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from training.records import clean_text, size_text
+
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MIB, GIB = 1 << 20, 1 << 30
 # Resident memory, measured: Python with torch and numba; a worker process without torch; one emulator.
@@ -51,7 +53,7 @@ def check_run(runs_dir: Path, savestates_dir: Path, name: str, resume: bool) -> 
     """The run's folder: new without ``resume``, there with it."""
     if not RUN_NAME.fullmatch(name):
         raise UserError(
-            f"'{printable(name)}' cannot be a run name: use 1 to 64 letters, digits, dots, dashes and underscores, "
+            f"'{clean_text(name)}' cannot be a run name: use 1 to 64 letters, digits, dots, dashes and underscores, "
             "the first a letter or digit"
         )
     folder = runs_dir / name
@@ -107,7 +109,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"--device {printable(name)} is no device: use auto, cpu, cuda, cuda:1 or mps") from None
+        raise UserError(f"--device {clean_text(name)} is no device: use auto, cpu, cuda, cuda:1 or mps") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         built = "no GPU is visible" if torch.version.cuda else "this torch is built without CUDA"
         raise UserError(f"--device {name} asks for a GPU, but {built}: use --device auto or cpu")
@@ -182,21 +184,7 @@ def banner(
         "disk": f"{size_text(shutil.disk_usage(_existing(folder)).free)} free",
         "writes to": f"{folder} and {savestates}",
     }
-    return "\n".join(f"{name:>9}  {printable(text)}" for name, text in rows.items())
-
-
-def size_text(size: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in ("B", "KB") else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TB"
-
-
-def printable(text: str) -> str:
-    """What can be shown of a text that came from outside."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "\n".join(f"{name:>9}  {clean_text(text)}" for name, text in rows.items())
 
 
 def _device_text(device: torch.device) -> str:
@@ -217,7 +205,7 @@ def _versions() -> list[str]:
 def _similar(runs_dir: Path, name: str) -> str:
     known = sorted(path.name for path in runs_dir.iterdir()) if runs_dir.is_dir() else []
     close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean '{printable(close[0])}'?" if close else ""
+    return f"; did you mean '{clean_text(close[0])}'?" if close else ""
 
 
 def _has_content(folder: Path) -> bool:

@@ -85,14 +85,14 @@ def fit(lines: list[Text], height: int) -> list[Text]:
     return [*lines[: max(height - 1, 0)], Text(f"… and {len(lines) - height + 1} more", "dim")]
 
 
-def panel(title: str, lines: list[Text], subtitle: str = "", style: str = "bold") -> Panel:
+def panel(title: str, lines: list[Text], subtitle: Text | None = None, style: str = "bold") -> Panel:
     """A titled frame around lines that are already cut to its width."""
     body = Text("\n", no_wrap=True, overflow="crop").join(lines)
     return Panel(
         body,
         title=Text(clean_text(title), style),
         title_align="left",
-        subtitle=Text(subtitle, "dim") if subtitle else None,
+        subtitle=subtitle or None,
         subtitle_align="right",
         border_style="bright_black",
         box=box.ROUNDED,

@@ -10,6 +10,7 @@ import torch
 
 from training import preflight
 from training.preflight import GIB, MIB, UserError
+from training.records import size_text
 
 
 @pytest.fixture
@@ -154,4 +155,4 @@ def test_the_banner_says_what_a_person_wants_to_know(tmp_path: Path) -> None:
     [(999, "999 B"), (1024, "1 KB"), (1536 * 1024, "1.5 MB"), (999 * GIB, "999.0 GB"), (1 << 40, "1.0 TB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert preflight.size_text(size) == text
+    assert size_text(size) == text
