@@ -106,6 +106,7 @@ class _Worker:
         self.failed_starts = 0  # in a row
         self.retry_at = 0.0
         self.start_deadline = 0.0
+        self.starting_from: list[str | None] = []  # savestates that the newest process was told to begin with
 
     def __str__(self) -> str:
         return f"worker {self.index} (pid {self.pid}, environments {self.first_env}-{self.envs.stop - 1})"
@@ -218,7 +219,7 @@ class WorkerPool(VectorEnv):
         return super().recv()
 
     def _forget_used_starts(self) -> None:
-        ended = self.terminals | self.truncations
+        ended = (self.terminals | self.truncations) & self.masks
         if ended.any():
             for env in np.unique(np.flatnonzero(ended) // self.spec.agents_per_env):
                 self._next_start[env] = None
@@ -426,6 +427,8 @@ class WorkerPool(VectorEnv):
 
     def _start(self, worker: _Worker, reset: bool) -> None:
         """Begin to start a process for a worker's slice; `_read` hears when it is ready."""
+        worker.starting_from = self._next_start[worker.envs]
+        self._next_start[worker.envs] = [None] * worker.num_envs
         birth = Birth(
             self._factory,
             worker.num_envs,
@@ -437,7 +440,7 @@ class WorkerPool(VectorEnv):
             self._states,
             self._wanted,
             self._keep,
-            self._next_start[worker.envs],
+            worker.starting_from,
             reset,
         )
         ours, theirs = socket.socketpair()
@@ -511,8 +514,7 @@ class WorkerPool(VectorEnv):
 
     def _drop_starts(self, worker: _Worker) -> None:
         """It failed while it began to play: perhaps over a savestate, so the next one begins new games."""
-        for env in range(worker.envs.start, worker.envs.stop):
-            state_id, self._next_start[env] = self._next_start[env], None
+        for env, state_id in enumerate(worker.starting_from, worker.first_env):
             if state_id is not None:
                 row = env * self.spec.agents_per_env
                 self._failures.append(FailedStart(row, state_id, "a worker was lost while it started from it"))

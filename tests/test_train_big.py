@@ -71,7 +71,7 @@ def test_a_run_leaves_what_it_promises(small_run):
     rows = list(csv.DictReader((home / "episodes.csv").open()))
     assert rows
     assert all(int(row["length_steps"]) <= 1024 for row in rows)
-    assert {"theta", "posterior"} & set(" ".join(rows[0]).split("_"))
+    assert set(json.loads(rows[0]["posterior_summary"])["badge_stone"]) == {"alpha", "beta", "mean", "low", "high"}
     assert "[STEP 1600/1600]" in done.stdout
     assert "[EP " in done.stdout
 
