@@ -80,9 +80,7 @@ class ObsLayout:
         return values.reshape(*rows.shape[:-1], *field.shape)
 
 
-def _field(
-    dtype: np.dtype, offset: int, name: str, shape: tuple[int, ...], bits: int = 0, scale: float = 1.0
-) -> Field:
+def _field(dtype: np.dtype, offset: int, name: str, shape: tuple[int, ...], bits: int = 0, scale: float = 1.0) -> Field:
     bits = bits or 8 * dtype.itemsize
     allowed = (1, 2, 4, 8) if dtype == np.uint8 else (8 * dtype.itemsize,)
     if bits not in allowed:
