@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import checkpoint
+from training import checkpoint, containers
 
 FAULTY = ("mkdir", "open", "write", "fsync", "link", "replace", "close")
 
@@ -150,6 +150,13 @@ def test_what_cannot_be_loaded_again_is_refused_with_its_place(tmp_path: Path, b
     with pytest.raises(TypeError, match=r"model\.deep\[1\]"):
         checkpoint.save(tmp_path, 1, {"model": {"deep": [0, bad]}})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_of_an_accelerator_come_back_on_the_device_and_generator_states_on_the_cpu() -> None:
+    stored = {"weight": {containers._ACCELERATOR: torch.ones(3)}, "rng": torch.get_rng_state()}
+    back = containers.decode(stored, "meta")  # a device that every machine has
+    assert back["weight"].device.type == "meta"
+    assert back["rng"].device.type == "cpu"
 
 
 def test_a_view_does_not_drag_its_storage_along(tmp_path: Path) -> None:
