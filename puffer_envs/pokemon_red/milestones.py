@@ -17,7 +17,7 @@ class Milestone(NamedTuple):
     name: str
     tier: str  # "early" | "mid" | "late"
     kind: str  # "event" | "badge" | "map"
-    index: int  # event bit 0..2559, badge bit 0..7, or map id
+    index: int  # type: ignore[assignment]  # event bit 0..2559, badge bit 0..7, or map id; hides tuple.index
     predecessor: str | None  # an earlier row
     deadline: int  # T_m, decisions
     required: bool  # the story cannot end without it
@@ -41,7 +41,7 @@ class _Row(NamedTuple):
 
     name: str
     kind: str
-    index: int
+    index: int  # type: ignore[assignment]
     deadline: int
     required: bool = True
     after: str | None = None

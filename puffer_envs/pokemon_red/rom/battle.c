@@ -29,7 +29,7 @@ static void draw_bar(uint8_t *where, uint8_t hp, uint8_t full) {
 
 static void draw_health(void) {
   uint8_t *where = SCENE_AT(12, 10);
-  draw_bar(SCENE_AT(4, 2), FOE_HP[1], FOE_MAX_HP[1]);
+  draw_bar(SCENE_AT(4, 3), FOE_HP[1], FOE_MAX_HP[1]);
   draw_bar(SCENE_AT(12, 9), PARTY[P_HP + 1], PARTY[P_MAX_HP + 1]);
   put_row(where, BLANK, 7);
   where = print_number(where, PARTY[P_HP + 1]);
@@ -50,7 +50,7 @@ static void draw_scene(void) {  // with the LCD off
   place_picture(SCENE_AT(2, 6), OUR_PICTURE);
   put_row(SCENE_AT(13, 5), UI_GROUND, 7);
   put_row(SCENE_AT(1, 11), UI_GROUND, 7);
-  draw_plate(SCENE_AT(1, 0), foe->species, foe->level);
+  draw_plate(SCENE_AT(1, 1), foe->species, foe->level);
   draw_plate(SCENE_AT(9, 7), us, PARTY[P_LEVEL]);
   draw_health();
 }
@@ -74,7 +74,7 @@ static void tell_blow(uint8_t row, uint8_t species, uint8_t damage) {  // "Mothk
 static void tell_victory(uint16_t prize, uint8_t grew) {
   begin_message();
   print(print(WINDOW_AT(1, 1), species_names[foe->species - 1]), " yields!");
-  if (prize) print(print_number(print(WINDOW_AT(1, 2), "You win "), prize), "00 coins.");
+  if (prize) print(print_number(print(WINDOW_AT(1, 2), "Won "), prize), "00 coins.");
   if (grew) print_number(print(print(WINDOW_AT(1, 3), species_names[PARTY[P_SPECIES] - 1]), " is now Lv"), PARTY[P_LEVEL]);
   wait_page();
 }

@@ -78,7 +78,8 @@ static void set_level(uint8_t level) {
 
 static void note_species(uint8_t *bits, uint8_t species) { bits[(species - 1) >> 3] |= 1 << ((species - 1) & 7); }
 
-static void take_starter(uint8_t species) {
+static void take_starter(uint8_t species) {  // and the balm that came in its pod
+  bag_add(ITEM_BALM);
   STARTER = species;
   PARTY_COUNT = 1;
   PARTY_SPECIES[0] = PARTY[P_SPECIES] = species;

@@ -9,10 +9,13 @@ static void draw_badges(uint8_t *where) {
     if (left & 1) put_tile(where++, UI_BADGE);
 }
 
-static void draw_money(uint8_t *where) {  // the purse counts in hundreds
-  uint16_t hundreds = money();
-  if (hundreds > 255) hundreds = 255;
-  print(print_number(where, (uint8_t)hundreds), "00");
+static void draw_money(uint8_t *where) {  // six BCD digits without the leading zeros
+  uint8_t i, shown = 0;
+  for (i = 0; i != 6; i++) {
+    uint8_t digit = i & 1 ? MONEY[i >> 1] & 15 : MONEY[i >> 1] >> 4;
+    shown |= digit | i == 5;
+    if (shown) put_tile(where++, glyph('0' + digit));
+  }
 }
 
 static void draw_companion(uint8_t *where) {

@@ -21,11 +21,11 @@ static void talk(const struct thing *thing) {  // missing something, the moment 
 
 static void challenge(const struct thing *thing) {  // a trainer; `gift` is the number of the foe
   if (has(thing->event)) {
-    say_if(thing->after);
+    say(thing->after);
     return;
   }
   if (!PARTY_COUNT) return;
-  say_if(thing->now);
+  say(thing->now);
   if (battle(thing->gift, 2) != WON) return;
   mark(thing->event);
   LEADERS |= foes[thing->gift].badge;
@@ -38,7 +38,8 @@ static void act_on(const struct thing *thing) {
       challenge(thing);
       break;
     case STARTER_POD:
-      talk(thing);
+      say(thing->now);
+      mark(thing->event);
       take_starter(thing->gift);
       break;
     case HEALER:
