@@ -113,9 +113,10 @@ class CurriculumManager:
         m = event.milestone
         if event.state is None or not self.wanted()[m] or not self._storable(event.state):
             return None
-        entry = self._describe(event, global_step)
+        state = peek.plain(event.state) if self.rom_sha1 else event.state
+        entry = self._describe(event, state, global_step)
         try:
-            self.store.add(entry, event.state)
+            self.store.add(entry, state)
         except OSError as error:  # a full disk costs savestates, not the run
             log.warning("could not save %s: %s", entry.file, error)
             return None
@@ -246,9 +247,8 @@ class CurriculumManager:
         log.warning("a savestate of %d bytes is not kept: it must have 1 to %d", len(state), index.MAX_STATE_BYTES)
         return False
 
-    def _describe(self, event: "Event", global_step: int) -> StateEntry:
-        state, milestone = event.state, self.milestones[event.milestone]
-        assert state is not None
+    def _describe(self, event: "Event", state: bytes, global_step: int) -> StateEntry:
+        milestone = self.milestones[event.milestone]
         name = index.state_id(milestone.name, global_step, event.row)
         if name in self.store.entries:  # two events of one row in one step whose names differ in punctuation only
             name = f"{name}.{sum(other.startswith(name) for other in self.store.entries)}"

@@ -11,8 +11,19 @@ WRAM_START, WRAM_STOP = 0xC000, 0xE000
 ADDRESS_SPACE = 0x10000
 
 
+def plain(state: bytes) -> bytes:
+    """A state as PyBoy wrote it; states may come compressed, and bytes that are no state at all stay as they are."""
+    from puffer_envs.pokemon_red import emulator  # compiled code, which games without a ROM need not load
+    from puffer_envs.state_file import StateFileError
+
+    try:
+        return emulator.plain_state(state)
+    except StateFileError:
+        return state
+
+
 def memory(state: bytes) -> bytes | None:
-    """The address space of a state with its work RAM in place and zeros elsewhere; None for an unknown format."""
+    """The address space of a plain state with its work RAM in place, zeros elsewhere; None for an unknown format."""
     stop = WRAM_OFFSET + WRAM_STOP - WRAM_START
     if len(state) < stop or state[0] != STATE_FORMAT or state[COLOR_FLAG]:
         return None
@@ -20,8 +31,8 @@ def memory(state: bytes) -> bytes | None:
 
 
 def map_and_badges(state: bytes) -> tuple[int | None, int | None]:
-    """Map id and number of badges of a state, None where they cannot be read."""
-    from puffer_envs.pokemon_red import ram  # compiled code, which those who read no such state need not load
+    """Map id and number of badges of a plain state, None where they cannot be read."""
+    from puffer_envs.pokemon_red import ram
 
     space = memory(state)
     if space is None:

@@ -136,16 +136,26 @@ class StateStore:
         log.warning("savestate %s put into %s/: %s", name, QUARANTINE, reason)
         self._try(lambda: self._move(name, QUARANTINE, reason))
 
+    def quarantine_bytes(self, name: str, data: bytes, reason: str) -> None:
+        """Put bytes that never were in this folder into ``quarantine/`` under a plain file name."""
+        destination = self._aside(name, QUARANTINE)
+        index.write_atomically(destination, data)
+        destination.with_suffix(".txt").write_text(printable(reason) + "\n")
+
     def _move(self, name: str, folder: str, reason: str | None = None) -> None:
-        source, target = self.directory / name, self.directory / folder
+        destination = self._aside(name, folder)
+        if (self.directory / name).exists():
+            os.replace(self.directory / name, destination)
+        if reason is not None:
+            destination.with_suffix(".txt").write_text(reason + "\n")
+
+    def _aside(self, name: str, folder: str) -> Path:
+        """A free path for a file in a folder beside the states."""
+        target = self.directory / folder
         target.mkdir(parents=True, exist_ok=True)
         stem, suffix = os.path.splitext(name)
         free = (target / f"{stem}{f'.{n}' if n else ''}{suffix}" for n in range(10_000))
-        destination = next(path for path in free if not path.exists())
-        if source.exists():
-            os.replace(source, destination)
-        if reason is not None:
-            destination.with_suffix(".txt").write_text(reason + "\n")
+        return next(path for path in free if not path.exists())
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
     def state_dict(self) -> list[dict[str, Any]]:

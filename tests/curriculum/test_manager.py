@@ -13,7 +13,6 @@ from tests.curriculum.conftest import (
     CROWN,
     DOOR,
     FIELD,
-    TABLE,
     episode,
     event,
     fill,

@@ -48,7 +48,9 @@ def test_an_episode_cut_by_the_curriculum_is_silent_about_what_was_open():
     assert verdict(held=(DOOR,), length=19, cut=True) == "-----"  # one more step might have done it
     assert verdict(held=(DOOR,), length=20, cut=True) == "-F---"  # the deadline was over
     assert verdict(reached={DOOR: 4, FIELD: 10}, length=12, cut=True) == "SS---"  # what was reached stays reached
-    assert verdict(reached={DOOR: 4, FIELD: 30}, length=61, cut=True) == "SFF--"  # 61 - 30: past pet's 30, not cave's 40
+    assert (
+        verdict(reached={DOOR: 4, FIELD: 30}, length=61, cut=True) == "SFF--"
+    )  # 61 - 30: past pet's 30, not cave's 40
 
 
 def test_counts_means_alarm_and_bonus():

@@ -71,9 +71,8 @@ def test_draws_have_the_frequencies():
 
 
 def test_new_games_are_never_fewer_than_their_share():
-    new, starts = 0, 0
-    for _ in range(1000):
+    new = 0
+    for starts in range(1000):
         new += sampling.new_game_due(new, starts, 0.25)
-        starts += 1
-        assert new >= 0.25 * starts
+        assert new >= 0.25 * (starts + 1)
     assert new == 250  # and no more than asked for
