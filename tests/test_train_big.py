@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import train_big
 from training.records import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +27,15 @@ def command(*flags: str, folder: Path) -> list[str]:
 
 def run(*flags: str, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command(*flags, folder=folder), cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def call(*flags: str, folder: Path, capsys) -> tuple[int, str]:
+    """Exit code and stderr, in this process: the mistakes are found before anything is started."""
+    try:
+        code = train_big.main(command(*flags, folder=folder)[3:])
+    except SystemExit as error:
+        code = error.code
+    return code, " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +102,12 @@ def test_figures_add_up(small_run):
     assert "time" not in json.dumps(lines)
 
 
-def test_an_existing_run_is_not_overwritten(small_run):
+def test_an_existing_run_is_not_overwritten(small_run, capsys):
     folder, _ = small_run
     before = (folder / "runs" / "one" / "metrics.jsonl").read_bytes()
-    done = run(*SMALL, "--run-name", "one", folder=folder)
-    assert done.returncode == 2
-    assert "--resume" in done.stderr
+    code, errors = call(*SMALL, "--run-name", "one", folder=folder, capsys=capsys)
+    assert code == 2
+    assert "--resume" in errors
     assert (folder / "runs" / "one" / "metrics.jsonl").read_bytes() == before
 
 
@@ -119,16 +129,16 @@ def test_an_existing_run_is_not_overwritten(small_run):
         (["--model-size", "huge"], "slim"),
     ],
 )
-def test_mistakes_end_in_one_sentence_and_nothing_is_written(tmp_path, flags, words):
-    done = run(*flags, folder=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert words in " ".join(done.stderr.replace("│", " ").split())
-    assert "Traceback" not in done.stderr
+def test_mistakes_end_in_one_sentence_and_nothing_is_written(tmp_path, monkeypatch, capsys, flags, words):
+    monkeypatch.chdir(ROOT)
+    code, errors = call(*flags, folder=tmp_path, capsys=capsys)
+    assert code == 2, errors
+    assert words in errors
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unwritable_folder_is_refused(tmp_path):
+def test_an_unwritable_folder_is_refused(tmp_path, capsys):
     (tmp_path / "runs").write_text("a file where a folder should be")
-    done = run(*SMALL, "--run-name", "one", folder=tmp_path)
-    assert done.returncode == 2
-    assert "is not a folder" in done.stderr
+    code, errors = call(*SMALL, "--run-name", "one", folder=tmp_path, capsys=capsys)
+    assert code == 2
+    assert "is not a folder" in errors

@@ -32,11 +32,12 @@ from training.records import (
 
 Echo = Callable[[str, str], None]  # (kind, text); kind is "episode", "log", "message" or "warning"
 
-# metric of ours -> the name under which people look for it in TensorBoard (train/loss is ours already)
+# metric of ours -> the name under which people look for it in TensorBoard
 KNOWN_NAMES = {
-    "ep_r_env": "rollout/ep_rew_mean",
-    "ep_len": "rollout/ep_len_mean",
-    "sps": "time/fps",
+    "episode/return_env": "rollout/ep_rew_mean",
+    "episode/length": "rollout/ep_len_mean",
+    "learner/loss": "train/loss",
+    "sps/total": "time/fps",
 }
 PACKAGES = ("pufferswarm", "training", "curriculum", "puffer_envs", "policies")  # their INFO messages are worth a line
 FLUSH_BYTES = 1 << 16

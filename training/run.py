@@ -239,7 +239,9 @@ class Run:
         }
 
     def resume(self, saved: checkpoint.Loaded) -> None:
-        """Go on where a checkpoint was made."""
+        """Go on where a checkpoint was made, after sweeping up what the end of the last process left half-written."""
+        checkpoint.clean(self.folder / "checkpoints")
+        video.clean(self.folder / "videos")
         parts = saved.parts
         self.dqn.load_state_dict(parts["learner"])
         self.rnd.load_state_dict(parts["rnd"])
