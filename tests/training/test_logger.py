@@ -339,8 +339,8 @@ def test_tensorboard_has_known_names_and_forgets_what_the_checkpoint_did_not_see
         with RunLogger(tmp_path, lambda kind, text: None) as run:
             run.load_state_dict(state)
             for step in steps:
-                run.metrics(step, {"ep_r_env": value, "train/loss": 0.5})
-                run.timing(step, {"sps": 99.0})
+                run.metrics(step, {"episode/return_env": value, "learner/loss": 0.5})
+                run.timing(step, {"sps/total": 99.0})
                 if step == 2:
                     state = run.state_dict()
         return state
@@ -349,7 +349,7 @@ def test_tensorboard_has_known_names_and_forgets_what_the_checkpoint_did_not_see
     session(state, range(3, 6), 2.0)
     seen = scalars(tmp_path / "tensorboard")
     assert seen["rollout/ep_rew_mean"] == [(0, 1.0), (1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 2.0)]
-    assert seen["ep_r_env"] == seen["rollout/ep_rew_mean"]
+    assert seen["episode/return_env"] == seen["rollout/ep_rew_mean"]
     assert seen["train/loss"][0] == (0, 0.5)
     assert seen["time/fps"][0] == (0, 99.0)
 
