@@ -42,20 +42,29 @@ static void read_notes(void) {  // what to do next: the first note whose event h
   say(note->text);
 }
 
+static uint8_t pick(void) {  // the row that A chose; B and START choose CLOSE
+  do {
+    move_cursor(MENU_FIRST_ROW, 1, MENU_ROWS);
+    wait_frame();
+  } while (!(pressed & (KEY_A | KEY_B | KEY_START)));
+  return pressed & KEY_A ? MENU_CURSOR : MENU_CLOSE;
+}
+
+static void drink_balm(void) {  // nobody wastes one
+  if (PARTY[P_HP + 1] == PARTY[P_MAX_HP + 1]) return;
+  use_balm();
+  put_row(WINDOW_AT(4, 9), BLANK, 5);  // the old HP
+}
+
 static void menu(void) {
+  uint8_t row;
   MENU_CURSOR = 0;
   open_window(80, 0, 18);
   do {
     draw_panel();
-    do {
-      move_cursor(MENU_FIRST_ROW, 1, MENU_ROWS);
-      wait_frame();
-    } while (!(pressed & (KEY_A | KEY_B | KEY_START)));
-    if (pressed & KEY_A && MENU_CURSOR == MENU_BALM && PARTY_COUNT) {
-      if (PARTY[P_HP + 1] != PARTY[P_MAX_HP + 1]) use_balm();
-      put_row(WINDOW_AT(4, 9), BLANK, 5);
-    }
-  } while (pressed & KEY_A && MENU_CURSOR == MENU_BALM);
+    row = pick();
+    if (row == MENU_BALM) drink_balm();
+  } while (row == MENU_BALM);
   close_window();
-  if (pressed & KEY_A && MENU_CURSOR == MENU_NOTES) read_notes();
+  if (row == MENU_NOTES) read_notes();
 }

@@ -6,11 +6,6 @@ static uint16_t chance;  // the 16-bit LFSR behind every roll
 
 // ---- chance
 
-static void stir_chance(void) {  // the moment of a key press is the only entropy there is
-  chance ^= DIV;
-  if (chance == 0) chance = 0xACE1;
-}
-
 static uint8_t random_byte(void) {
   uint8_t i;
   for (i = 0; i != 8; i++) {
@@ -19,6 +14,12 @@ static uint8_t random_byte(void) {
     if (out) chance ^= 0xB400;
   }
   return (uint8_t)chance;
+}
+
+static void stir_chance(void) {  // the moment of a key press is the only entropy there is
+  random_byte();                 // move on first: presses at a steady beat must not cancel each other out
+  chance ^= DIV;
+  if (chance == 0) chance = 0xACE1;
 }
 
 static uint8_t roll(uint8_t sides) {  // uniform in 0 .. sides - 1

@@ -5,7 +5,7 @@ import sys
 
 from tests.pokemon_red.golden import GOLDEN, record
 
-IDLE_FRAMES = 7
+IDLE_FRAMES = 14
 
 trace = record(int(sys.argv[1]) if len(sys.argv) > 1 else IDLE_FRAMES)
 rows = ",\n".join(f"  {json.dumps(row)}" for row in trace.checkpoints)
