@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import tempfile
 import warnings
+import weakref
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -150,6 +151,8 @@ class PyBoyEmulator:
             self._pyboy = PyBoy(io.BytesIO(rom.data), window="null", sound_emulated=False, log_level="CRITICAL")
         except Exception as error:  # PyBoy has no common base class for what it raises
             raise RomError(f"PyBoy cannot start the ROM '{rom.title}': {error}") from error
+        # PyBoy complains when the interpreter takes it down; this stops it before, whoever forgot to.
+        self.close = weakref.finalize(self, self._pyboy.stop, save=False)
         self._pyboy.set_emulation_speed(0)
         self._wram = _find_wram(self._pyboy.memory)
         self._known_maps = known_maps(game_of(rom.title))
@@ -228,9 +231,6 @@ class PyBoyEmulator:
     def peek(self, address: int) -> int:
         """One byte of memory, for scripts; a step reads through `read`."""
         return self._pyboy.memory[address]
-
-    def close(self) -> None:
-        self._pyboy.stop(save=False)
 
 
 def known_maps(game: Game) -> frozenset[int]:

@@ -3,13 +3,13 @@
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import spaces
 
 from puffer_envs import rng
-from puffer_envs.base import BatchedEnv, EnvSpec
+from puffer_envs.base import BatchedEnv, EnvSpec, Milestone
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
 from puffer_envs.pokemon_red.config import Config, reward_weights, visited_capacity
 from puffer_envs.pokemon_red.emulator import (
@@ -42,7 +42,7 @@ def _spec_of(config: Config, game: Game) -> EnvSpec:
         layout=observe.LAYOUT,
         action_space=spaces.Discrete(len(ACTIONS)),
         reward_weights=reward_weights(config),
-        milestones=game.milestones,
+        milestones=cast("tuple[Milestone, ...]", game.milestones),  # with more fields than the base's
     )
 
 
@@ -86,9 +86,7 @@ class PokemonRed(BatchedEnv):
         self.new_game = new_game_state(self.rom, self.config.init_state)
         self.rules = rewards.make_rules(self.config, self.game)
         milestones = self.game.milestones
-        self._kinds = np.array([kernels.KINDS[m.kind] for m in milestones], np.int8)  # [M]
-        self._indices = np.array([m.index for m in milestones], np.int32)  # [M]
-        names = [m.name for m in milestones]
+        names = [milestone.name for milestone in milestones]
         self._predecessors = [names.index(m.predecessor) if m.predecessor else -1 for m in milestones]
         self._allocate(num_envs, num_threads)
 
@@ -97,7 +95,7 @@ class PokemonRed(BatchedEnv):
         self.screens = np.zeros((num_envs, observe.SCREEN_BYTES), np.uint8)  # packed
         self.facts = ram.allocate_facts(num_envs)
         self.memory = kernels.allocate_memory(num_envs, visited_capacity(self.config))
-        self._shown = np.zeros((num_envs, len(self._kinds)), np.bool_)  # milestones that the worlds show now
+        self._shown = np.zeros((num_envs, len(self._predecessors)), np.bool_)  # milestones that the worlds show now
         self.machines: list[Emulator] = [self._new_machine() for _ in range(num_envs)]
         self._spare: Emulator | None = None
         threads = min(num_threads or _default_threads(), num_envs)
@@ -132,13 +130,20 @@ class PokemonRed(BatchedEnv):
         observe.pack_screen(machine.screen(), self.screens, row)
 
     def score(self) -> None:
-        ram.decode(self.raw, self.facts, self.agent_ids)
-        rewards.score(self.facts, self.memory, self.rules, self.reward_terms)
-        kernels.find_held(self.facts, self._kinds, self._indices, self._shown)
-        for row, milestone in np.argwhere(self._shown & ~self.milestones_held):
-            self.reach(int(row), int(milestone))
-            self.memory.stale[row] = 0
-        kernels.write_novelty_keys(self.facts, self.milestones_held, self.novelty_keys)
+        any_new = rewards.judge(
+            self.raw,
+            self.facts,
+            self.memory,
+            self.rules,
+            self.reward_terms,
+            self.milestones_held,
+            self._shown,
+            self.novelty_keys,
+        )
+        if any_new:
+            for row, milestone in np.argwhere(self._shown & ~self.milestones_held).tolist():
+                self.reach(row, milestone)
+                self.memory.stale[row] = 0
 
     def finish(self) -> None:
         out_of_time = self.episode_step + 1 >= self.memory.limit
@@ -164,11 +169,11 @@ class PokemonRed(BatchedEnv):
 
         A world shows all its events and badges, but of the maps only the one it is on.
         """
-        kernels.find_held(self.facts, self._kinds, self._indices, self._shown)
+        kernels.find_held(self.facts, self.rules.kinds, self.rules.indices, self._shown, env)
         held = self._shown[env].copy()
         for milestone in reversed(range(len(held))):
             before = self._predecessors[milestone]
-            if held[milestone] and before >= 0 and self._kinds[before] == kernels.MAP:
+            if held[milestone] and before >= 0 and self.rules.kinds[before] == kernels.MAP:
                 held[before] = True
         return held
 
@@ -181,7 +186,7 @@ class PokemonRed(BatchedEnv):
             raise
         self._spare, self.machines[env] = self.machines[env], machine
         self._look_at(env)
-        ram.decode(self.raw, self.facts, np.array([env]))
+        ram.decode(self.raw, self.facts, env)
 
     def write_world(self, env: int) -> bytes:
         return self.machines[env].save()

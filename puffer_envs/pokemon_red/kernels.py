@@ -6,7 +6,7 @@ import numpy as np
 
 from puffer_envs.jit import kernel
 from puffer_envs.pokemon_red import ram
-from puffer_envs.pokemon_red.ram import Facts
+from puffer_envs.pokemon_red.ram import Facts, wide
 
 EVENT, BADGE, MAP = range(3)  # kinds of milestones
 KINDS = {"event": EVENT, "badge": BADGE, "map": MAP}
@@ -61,7 +61,7 @@ def allocate_memory(num_envs: int, capacity: int) -> Memory:
 @kernel
 def coordinate_key(map_id: int, y: int, x: int) -> int:
     """A coordinate as a non-zero number."""
-    return 1 + (np.int64(map_id) << 16 | np.int64(y) << 8 | np.int64(x))
+    return 1 + (wide(map_id) << 16 | wide(y) << 8 | wide(x))
 
 
 @kernel
@@ -69,7 +69,7 @@ def find_slot(visited: np.ndarray, row: int, key: int) -> int:
     """Where a key is, or the empty slot where it belongs. The set is never full, so the search ends."""
     mask = visited.shape[1] - 1
     slot = ((key * _SPREAD) >> 16) & mask
-    while visited[row, slot] != 0 and np.int64(visited[row, slot]) != key:
+    while visited[row, slot] != 0 and wide(visited[row, slot]) != key:
         slot = (slot + 1) & mask
     return slot
 
@@ -96,7 +96,7 @@ def level_sum(facts: Facts, row: int) -> int:
     """Sum of the party's levels."""
     total = 0
     for mon in range(ram.PARTY_SIZE):
-        total += np.int64(facts.level[row, mon])
+        total += wide(facts.level[row, mon])
     return total
 
 
@@ -105,7 +105,7 @@ def hp_sum(facts: Facts, row: int) -> int:
     """Sum of the party's HP."""
     total = 0
     for mon in range(ram.PARTY_SIZE):
-        total += np.int64(facts.hp[row, mon])
+        total += wide(facts.hp[row, mon])
     return total
 
 
@@ -126,9 +126,9 @@ def remember(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int) -> N
     for slot in range(ram.BAG_SIZE):
         memory.items[row, facts.bag[row, slot, 0]] = True
     memory.badges[row] |= facts.badges[row]
-    memory.level_sum[row] = max(np.int64(memory.level_sum[row]), level_sum(facts, row))
-    memory.seen[row] = max(np.int64(memory.seen[row]), np.int64(facts.seen[row]))
-    memory.caught[row] = max(np.int64(memory.caught[row]), np.int64(facts.caught[row]))
+    memory.level_sum[row] = max(wide(memory.level_sum[row]), level_sum(facts, row))
+    memory.seen[row] = max(wide(memory.seen[row]), wide(facts.seen[row]))
+    memory.caught[row] = max(wide(memory.caught[row]), wide(facts.caught[row]))
     _remember_health(facts, memory, rest_maps, row)
 
 
@@ -154,23 +154,22 @@ def forget(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int, limit:
 
 # -- milestones ------------------------------------------------------------------------------------------------------
 @kernel
-def find_held(facts: Facts, kinds: np.ndarray, indices: np.ndarray, held: np.ndarray) -> None:
-    """Which milestones the worlds show now.
+def find_held(facts: Facts, kinds: np.ndarray, indices: np.ndarray, shown: np.ndarray, row: int) -> None:
+    """Which milestones the world of a row shows now.
 
     Args:
         kinds: int8 [M], EVENT, BADGE or MAP.
         indices: int32 [M], event index, badge bit or map id.
-        held: bool [E, M], written.
+        shown: bool [E, M], of which ``row`` is written.
     """
-    for row in range(held.shape[0]):
-        for m in range(kinds.size):
-            index = indices[m]
-            if kinds[m] == EVENT:
-                held[row, m] = (facts.events[row, index >> 3] >> (index & 7)) & 1
-            elif kinds[m] == BADGE:
-                held[row, m] = (facts.badges[row] >> index) & 1
-            else:
-                held[row, m] = facts.map_id[row] == index
+    for m in range(kinds.size):
+        index = indices[m]
+        if kinds[m] == EVENT:
+            shown[row, m] = (facts.events[row, index >> 3] >> (index & 7)) & 1
+        elif kinds[m] == BADGE:
+            shown[row, m] = (facts.badges[row] >> index) & 1
+        else:
+            shown[row, m] = facts.map_id[row] == index
 
 
 @kernel
@@ -182,11 +181,29 @@ def _mix(z: np.uint64) -> np.uint64:
 
 
 @kernel
-def write_novelty_keys(facts: Facts, held: np.ndarray, keys: np.ndarray) -> None:
-    """A 64-bit mix of (milestones held, map, y, x) for each row, ``keys`` uint64 [E]."""
-    for row in range(keys.size):
-        key = _U(coordinate_key(facts.map_id[row], facts.y[row], facts.x[row]))
-        for m in range(held.shape[1]):
-            if held[row, m]:
-                key ^= _mix(_U(m + 1) << _U(32))
-        keys[row] = _mix(key)
+def novelty_key(facts: Facts, held: np.ndarray, shown: np.ndarray, row: int) -> np.uint64:
+    """A 64-bit mix of (milestones held, map, y, x); ``held`` and ``shown`` bool [E, M] count both."""
+    key = _U(coordinate_key(facts.map_id[row], facts.y[row], facts.x[row]))
+    for m in range(held.shape[1]):
+        if held[row, m] or shown[row, m]:
+            key ^= _mix(_U(m + 1) << _U(32))
+    return _mix(key)
+
+
+@kernel
+def mark_progress(
+    facts: Facts,
+    kinds: np.ndarray,
+    indices: np.ndarray,
+    held: np.ndarray,
+    shown: np.ndarray,
+    keys: np.ndarray,
+    row: int,
+) -> bool:
+    """Write what a row's world shows (``shown``) and its novelty key; True if it shows a milestone not yet held."""
+    find_held(facts, kinds, indices, shown, row)
+    keys[row] = novelty_key(facts, held, shown, row)
+    any_new = False
+    for m in range(kinds.size):
+        any_new |= shown[row, m] and not held[row, m]
+    return any_new

@@ -6,7 +6,7 @@ from puffer_envs.jit import kernel
 from puffer_envs.layout import ObsLayout
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.kernels import Memory, was_visited
-from puffer_envs.pokemon_red.ram import Facts
+from puffer_envs.pokemon_red.ram import Facts, wide
 
 SCREEN = (72, 80)  # rows, columns: every second pixel of the Game Boy's 144 x 160
 WINDOW = (9, 10)  # rows, columns of cells on the screen
@@ -94,8 +94,8 @@ def write_rows(screens: np.ndarray, facts: Facts, memory: Memory, out: np.ndarra
 
 @kernel
 def _write_visited(facts: Facts, memory: Memory, out: np.ndarray, row: int) -> None:
-    top, left = np.int64(facts.y[row]) - PLAYER[0], np.int64(facts.x[row]) - PLAYER[1]
-    map_id = np.int64(facts.map_id[row])
+    top, left = wide(facts.y[row]) - PLAYER[0], wide(facts.x[row]) - PLAYER[1]
+    map_id = wide(facts.map_id[row])
     for at in range(_AT_VISITED, _AT_EVENTS):
         out[row, at] = 0
     for cell in range(_CELLS):
@@ -107,10 +107,10 @@ def _write_visited(facts: Facts, memory: Memory, out: np.ndarray, row: int) -> N
 @kernel
 def _write_party(facts: Facts, out: np.ndarray, row: int) -> None:
     for mon in range(ram.PARTY_SIZE):
-        full = np.int64(facts.max_hp[row, mon])
+        full = wide(facts.max_hp[row, mon])
         out[row, _AT_SPECIES + mon] = facts.species[row, mon]
         out[row, _AT_LEVEL + mon] = facts.level[row, mon]
-        out[row, _AT_HP + mon] = np.int64(facts.hp[row, mon]) * 255 // full if full else 0
+        out[row, _AT_HP + mon] = wide(facts.hp[row, mon]) * 255 // full if full else 0
         out[row, _AT_STATUS + mon] = facts.status[row, mon]
 
 

@@ -6,8 +6,8 @@ built-in game keeps the same facts at the same places, so this reader serves bot
 A step reads the few regions of `REGIONS` into one row of bytes ("raw row"); `decode` turns raw rows into `Facts`.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
@@ -68,13 +68,16 @@ AT_Y, AT_X = AT_PLAYER + PLAYER_Y - DEX_OWNED, AT_PLAYER + PLAYER_X - DEX_OWNED
 DEX_BYTES = DEX_SEEN - DEX_OWNED
 
 
-class Memory(Protocol):
-    """Anything that is indexed like the address space of a Game Boy: PyBoy's memory view, or 64 KiB of bytes."""
+class AddressSpace(Protocol):
+    """Anything that is indexed like a Game Boy's memory: PyBoy's view of it, or 64 KiB of bytes."""
 
-    def __getitem__(self, address: int | slice) -> int | Sequence[int]: ...
+    @overload
+    def __getitem__(self, address: int) -> int: ...
+    @overload
+    def __getitem__(self, address: slice) -> Iterable[int]: ...
 
 
-def read(memory: Memory, out: np.ndarray) -> None:
+def read(memory: AddressSpace, out: np.ndarray) -> None:
     """Read one machine's facts into a raw row, ``out`` uint8 [RAW_SIZE].
 
     A byte read through PyBoy costs 25 ns, so party members that do not exist are not read: their bytes become 0.
@@ -101,7 +104,7 @@ def gather(wram: np.ndarray, out: np.ndarray) -> None:
     out[AT_BLACKOUT] = wram[BLACKOUT_MAP - WRAM]
     out[AT_PARTY:AT_MONS] = wram[PARTY_COUNT - WRAM : PARTY_COUNT - WRAM + AT_MONS - AT_PARTY]
     out[AT_MONS:AT_PLAYER] = 0
-    for mon in range(min(np.int64(out[AT_PARTY]), PARTY_SIZE)):
+    for mon in range(min(wide(out[AT_PARTY]), PARTY_SIZE)):
         at, base = AT_MONS + mon * MON_BYTES, PARTY_MONS - WRAM + mon * MON_SIZE
         out[at : at + 4] = wram[base + MON_HP : base + MON_HP + 4]
         out[at + 4 : at + 7] = wram[base + MON_LEVEL : base + MON_LEVEL + 3]
@@ -109,7 +112,10 @@ def gather(wram: np.ndarray, out: np.ndarray) -> None:
     out[AT_EVENTS:RAW_SIZE] = wram[EVENTS - WRAM : EVENTS - WRAM + EVENT_BYTES]
 
 
-# Kernels widen bytes with np.int64, not int: numba makes a uint64 of int(uint8), and a float64 of uint64 - int64.
+@kernel
+def wide(value: int) -> int:
+    """A byte to compute with, int64: numba makes a uint64 of int(uint8), and a float64 of uint64 - int64."""
+    return int(np.int64(value))
 
 
 # -- facts -----------------------------------------------------------------------------------------------------------
@@ -140,8 +146,8 @@ class Facts(NamedTuple):
 def allocate_facts(num_envs: int) -> Facts:
     """Zeroed facts of a batch."""
     e, byte = num_envs, np.uint8
-    flat = {name: np.zeros(e, byte) for name in Facts._fields}
-    shaped = {
+    flat: dict[str, np.ndarray] = {name: np.zeros(e, byte) for name in Facts._fields}
+    shaped: dict[str, np.ndarray] = {
         "species": np.zeros((e, PARTY_SIZE), byte),
         "level": np.zeros((e, PARTY_SIZE), byte),
         "hp": np.zeros((e, PARTY_SIZE), np.uint16),
@@ -156,30 +162,28 @@ def allocate_facts(num_envs: int) -> Facts:
 
 
 @kernel
-def decode(raw: np.ndarray, facts: Facts, rows: np.ndarray) -> None:
-    """Raw rows uint8 [E, RAW_SIZE] -> facts, for ``rows`` (indices)."""
-    for i in range(rows.size):
-        row = rows[i]
-        facts.map_id[row] = raw[row, AT_MAP]
-        facts.y[row] = raw[row, AT_Y]
-        facts.x[row] = raw[row, AT_X]
-        facts.facing[row] = (raw[row, AT_FACING] >> 2) & 3
-        facts.battle[row] = min(np.int64(raw[row, AT_BATTLE]), 3)
-        facts.badges[row] = raw[row, AT_BADGES]
-        facts.blackout_map[row] = raw[row, AT_BLACKOUT]
-        facts.money[row] = _bcd(raw, row)
-        facts.caught[row] = _count_dex(raw, row, AT_OWNED)
-        facts.seen[row] = _count_dex(raw, row, AT_SEEN)
-        facts.events[row] = raw[row, AT_EVENTS : AT_EVENTS + EVENT_BYTES]
-        _decode_party(raw, facts, row)
-        _decode_bag(raw, facts, row)
+def decode(raw: np.ndarray, facts: Facts, row: int) -> None:
+    """A row of raw rows uint8 [E, RAW_SIZE] into the facts."""
+    facts.map_id[row] = raw[row, AT_MAP]
+    facts.y[row] = raw[row, AT_Y]
+    facts.x[row] = raw[row, AT_X]
+    facts.facing[row] = (raw[row, AT_FACING] >> 2) & 3
+    facts.battle[row] = min(wide(raw[row, AT_BATTLE]), 3)
+    facts.badges[row] = raw[row, AT_BADGES]
+    facts.blackout_map[row] = raw[row, AT_BLACKOUT]
+    facts.money[row] = _bcd(raw, row)
+    facts.caught[row] = _count_dex(raw, row, AT_OWNED)
+    facts.seen[row] = _count_dex(raw, row, AT_SEEN)
+    facts.events[row] = raw[row, AT_EVENTS : AT_EVENTS + EVENT_BYTES]
+    _decode_party(raw, facts, row)
+    _decode_bag(raw, facts, row)
 
 
 @kernel
 def _bcd(raw: np.ndarray, row: int) -> int:
     value = 0
     for i in range(3):
-        byte = np.int64(raw[row, AT_MONEY + i])
+        byte = wide(raw[row, AT_MONEY + i])
         value = value * 100 + (byte >> 4) * 10 + (byte & 15)
     return value
 
@@ -197,19 +201,19 @@ def count_bits(byte: int) -> int:
 def _count_dex(raw: np.ndarray, row: int, start: int) -> int:
     count = 0
     for i in range(start, start + DEX_BYTES):
-        count += count_bits(np.int64(raw[row, i]))
+        count += count_bits(wide(raw[row, i]))
     return count
 
 
 @kernel
 def _decode_party(raw: np.ndarray, facts: Facts, row: int) -> None:
-    count = min(np.int64(raw[row, AT_PARTY]), PARTY_SIZE)
+    count = min(wide(raw[row, AT_PARTY]), PARTY_SIZE)
     facts.party_count[row] = count
     for mon in range(PARTY_SIZE):
         here = mon < count
         at = AT_MONS + mon * MON_BYTES
-        hp = np.int64(raw[row, at]) << 8 | np.int64(raw[row, at + 1])
-        max_hp = np.int64(raw[row, at + 5]) << 8 | np.int64(raw[row, at + 6])
+        hp = wide(raw[row, at]) << 8 | wide(raw[row, at + 1])
+        max_hp = wide(raw[row, at + 5]) << 8 | wide(raw[row, at + 6])
         facts.species[row, mon] = raw[row, AT_PARTY + 1 + mon] if here else 0
         facts.status[row, mon] = raw[row, at + 3] if here else 0
         facts.level[row, mon] = raw[row, at + 4] if here else 0
@@ -219,7 +223,7 @@ def _decode_party(raw: np.ndarray, facts: Facts, row: int) -> None:
 
 @kernel
 def _decode_bag(raw: np.ndarray, facts: Facts, row: int) -> None:
-    count = min(np.int64(raw[row, AT_BAG]), BAG_SIZE)
+    count = min(wide(raw[row, AT_BAG]), BAG_SIZE)
     for slot in range(BAG_SIZE):
         at = AT_BAG + 1 + 2 * slot
         facts.bag[row, slot, 0] = raw[row, at] if slot < count else 0

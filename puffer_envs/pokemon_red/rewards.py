@@ -12,9 +12,18 @@ import numpy as np
 from puffer_envs.jit import kernel
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.config import Config, reward_weights
-from puffer_envs.pokemon_red.kernels import Memory, hp_sum, level_sum, lies_defeated, remember, was_visited
+from puffer_envs.pokemon_red.kernels import (
+    KINDS,
+    Memory,
+    hp_sum,
+    level_sum,
+    lies_defeated,
+    mark_progress,
+    remember,
+    was_visited,
+)
 from puffer_envs.pokemon_red.milestones import WAYFARER, Game
-from puffer_envs.pokemon_red.ram import Facts, count_bits
+from puffer_envs.pokemon_red.ram import Facts, count_bits, decode, wide
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _BADGE, _REQUIRED, _EVENT, _MAP, _COORDINATE, _LEVEL, _HEAL, _DEFEAT, _ITEM, _HM, _SEEN, _CAUGHT = range(len(TERMS))
@@ -35,6 +44,8 @@ class Rules(NamedTuple):
     rest_maps: np.ndarray  # bool [256], maps where a party is healed
     key_items: np.ndarray  # bool [256], items that pay as key items
     hidden_machines: np.ndarray  # bool [256], items that pay as hidden machines
+    kinds: np.ndarray  # int8 [M], kinds of the milestones
+    indices: np.ndarray  # int32 [M], event index, badge bit or map id of each
     level_knee: float
     level_tail: float
 
@@ -49,6 +60,8 @@ def make_rules(config: Config, game: Game) -> Rules:
         rest_maps=_flags(game.rest_house_maps),
         key_items=_flags(_WAYFARER_KEY_ITEMS if built_in else _RED_KEY_ITEMS),
         hidden_machines=_flags(() if built_in else _RED_MACHINES),
+        kinds=np.array([KINDS[milestone.kind] for milestone in game.milestones], np.int8),
+        indices=np.array([milestone.index for milestone in game.milestones], np.int32),
         level_knee=float(config.level_knee),
         level_tail=float(config.level_tail),
     )
@@ -70,7 +83,7 @@ def _flags(ids: Iterable[int]) -> np.ndarray:
 @kernel
 def badge(facts: Facts, memory: Memory, row: int) -> int:
     """New badges."""
-    return count_bits(np.int64(facts.badges[row]) & ~np.int64(memory.badges[row]))
+    return count_bits(wide(facts.badges[row]) & ~wide(memory.badges[row]))
 
 
 @kernel
@@ -138,26 +151,56 @@ def item(facts: Facts, memory: Memory, paying: np.ndarray, row: int) -> int:
 @kernel
 def rise(now: np.ndarray, best: np.ndarray, row: int) -> int:
     """By how much a count of species exceeds its best."""
-    return max(np.int64(now[row]) - np.int64(best[row]), 0)
+    return max(wide(now[row]) - wide(best[row]), 0)
 
 
 @kernel
-def score(facts: Facts, memory: Memory, rules: Rules, terms: np.ndarray) -> None:
-    """All terms of a step, float32 [E, K] unweighted, then take the step into memory."""
-    for row in range(terms.shape[0]):
-        terms[row, _BADGE] = badge(facts, memory, row)
-        terms[row, _REQUIRED] = event(facts, memory, rules.required_events, row)
-        terms[row, _EVENT] = event(facts, memory, rules.other_events, row)
-        terms[row, _MAP] = new_map(facts, memory, row)
-        terms[row, _COORDINATE] = coordinate(facts, memory, row)
-        terms[row, _LEVEL] = level(facts, memory, rules.level_knee, rules.level_tail, row)
-        terms[row, _HEAL] = heal(facts, memory, rules.rest_maps, row)
-        terms[row, _DEFEAT] = defeat(facts, memory, row)
-        terms[row, _ITEM] = item(facts, memory, rules.key_items, row)
-        terms[row, _HM] = item(facts, memory, rules.hidden_machines, row)
-        terms[row, _SEEN] = rise(facts.seen, memory.seen, row)
-        terms[row, _CAUGHT] = rise(facts.caught, memory.caught, row)
-        if terms[row, _HEAL]:
-            memory.healed[row] = True
-        memory.stale[row] = 0 if terms[row, _COORDINATE] else memory.stale[row] + 1
-        remember(facts, memory, rules.rest_maps, row)
+def score(facts: Facts, memory: Memory, rules: Rules, terms: np.ndarray, row: int) -> None:
+    """All terms of a row's step, float32 [E, K] unweighted, then take the step into memory."""
+    terms[row, _BADGE] = badge(facts, memory, row)
+    terms[row, _REQUIRED] = event(facts, memory, rules.required_events, row)
+    terms[row, _EVENT] = event(facts, memory, rules.other_events, row)
+    terms[row, _MAP] = new_map(facts, memory, row)
+    terms[row, _COORDINATE] = coordinate(facts, memory, row)
+    terms[row, _LEVEL] = level(facts, memory, rules.level_knee, rules.level_tail, row)
+    terms[row, _HEAL] = heal(facts, memory, rules.rest_maps, row)
+    terms[row, _DEFEAT] = defeat(facts, memory, row)
+    terms[row, _ITEM] = item(facts, memory, rules.key_items, row)
+    terms[row, _HM] = item(facts, memory, rules.hidden_machines, row)
+    terms[row, _SEEN] = rise(facts.seen, memory.seen, row)
+    terms[row, _CAUGHT] = rise(facts.caught, memory.caught, row)
+    if terms[row, _HEAL]:
+        memory.healed[row] = True
+    memory.stale[row] = 0 if terms[row, _COORDINATE] else memory.stale[row] + 1
+    remember(facts, memory, rules.rest_maps, row)
+
+
+@kernel
+def judge(
+    raw: np.ndarray,
+    facts: Facts,
+    memory: Memory,
+    rules: Rules,
+    terms: np.ndarray,
+    held: np.ndarray,
+    shown: np.ndarray,
+    keys: np.ndarray,
+) -> bool:
+    """A step of all rows in one call: raw rows to facts, facts to terms, milestones and novelty keys.
+
+    Args:
+        raw: uint8 [E, RAW_SIZE], as read.
+        terms: float32 [E, K], written.
+        held: bool [E, M], milestones of the episode so far.
+        shown: bool [E, M], written: milestones that the worlds show now.
+        keys: uint64 [E], written.
+
+    Returns:
+        whether any row shows a milestone that it did not hold.
+    """
+    any_new = False
+    for row in range(keys.size):
+        decode(raw, facts, row)
+        score(facts, memory, rules, terms, row)
+        any_new |= mark_progress(facts, rules.kinds, rules.indices, held, shown, keys, row)
+    return any_new

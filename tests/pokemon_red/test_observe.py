@@ -16,7 +16,7 @@ def packed(machine: slow.Machine, visited: set[tuple[int, int, int]], capacity: 
     raw = np.zeros((1, ram.RAW_SIZE), np.uint8)
     ram.read(machine.memory, raw[0])
     facts, memory = ram.allocate_facts(1), kernels.allocate_memory(1, capacity)
-    ram.decode(raw, facts, ROWS)
+    ram.decode(raw, facts, 0)
     for cell in visited:
         kernels.visit(memory, 0, *cell)
     screens = np.zeros((1, observe.SCREEN_BYTES), np.uint8)

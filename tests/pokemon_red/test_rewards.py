@@ -10,7 +10,6 @@ from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visi
 from puffer_envs.pokemon_red.milestones import RED, WAYFARER
 from tests.reference import pokemon_red as slow
 
-ROWS = np.arange(1)
 REST = 0x29  # a rest house of the built-in game
 
 
@@ -26,12 +25,12 @@ class Fast:
 
     def _look(self, machine: slow.Machine) -> None:
         ram.read(machine.memory, self.raw[0])
-        ram.decode(self.raw, self.facts, ROWS)
+        ram.decode(self.raw, self.facts, 0)
 
     def pay(self, machine: slow.Machine) -> dict[str, float]:
         self._look(machine)
         terms = np.zeros((1, len(rewards.TERMS)), np.float32)
-        rewards.score(self.facts, self.memory, self.rules, terms)
+        rewards.score(self.facts, self.memory, self.rules, terms, 0)
         return dict(zip(rewards.TERMS, terms[0].tolist(), strict=True))
 
 
