@@ -1,6 +1,7 @@
 // The START menu: a panel at the right with the companion, the purse and the badges. START or B closes it.
 
 enum { MENU_BALM, MENU_NOTES, MENU_CLOSE, MENU_ROWS };
+#define PANEL_COLUMN   10
 #define MENU_FIRST_ROW 2
 
 static void draw_badges(uint8_t *where) {
@@ -59,7 +60,7 @@ static void drink_balm(void) {  // nobody wastes one
 static void menu(void) {
   uint8_t row;
   MENU_CURSOR = 0;
-  open_window(80, 0, 18);
+  open_window(PANEL_COLUMN, 0);
   do {
     draw_panel();
     row = pick();

@@ -28,8 +28,10 @@ static void challenge(const struct thing *thing) {  // a trainer; `gift` is the 
   say(thing->now);
   if (battle(thing->gift, 2) != WON) return;
   mark(thing->event);
+  if (!foes[thing->gift].badge) return;
   LEADERS |= foes[thing->gift].badge;
   BADGES = LEADERS;
+  say(thing->after);
 }
 
 static void act_on(const struct thing *thing) {

@@ -1,8 +1,8 @@
 // The window: text pages at the foot of the screen, the menu at its right side.
 
-#define BOX_TOP    96  // first pixel row of the text box
-#define BOX_WIDTH  20
-#define BOX_HEIGHT 6
+#define SCREEN_WIDTH  20  // tiles
+#define SCREEN_HEIGHT 18
+#define BOX_HEIGHT    6
 #define WINDOW_AT(column, row) (WINDOW_MAP + (row) * 32 + (column))
 
 #define BLANK 128  // the tile of ' '; the letters ' ' to 'Z' and 'a' to 'z' follow each other
@@ -35,11 +35,11 @@ static void draw_frame(uint8_t width, uint8_t height) {
   }
 }
 
-static void open_window(uint8_t x, uint8_t y, uint8_t height) {
+static void open_window(uint8_t column, uint8_t row) {  // from there to the lower right corner of the screen
   FONT_LOADED |= 1;
-  draw_frame(height == BOX_HEIGHT ? BOX_WIDTH : 10, height);
-  WX = x + 7;
-  WY = y;
+  draw_frame(SCREEN_WIDTH - column, SCREEN_HEIGHT - row);
+  WX = column * 8 + 7;
+  WY = row * 8;
   LCDC |= LCD_WINDOW;
 }
 
@@ -48,7 +48,7 @@ static void close_window(void) {
   FONT_LOADED &= ~1;
 }
 
-static void open_box(void) { open_window(0, BOX_TOP, BOX_HEIGHT); }
+static void open_box(void) { open_window(0, SCREEN_HEIGHT - BOX_HEIGHT); }
 
 static void clear_lines(uint8_t column, uint8_t width) {
   uint8_t row;
