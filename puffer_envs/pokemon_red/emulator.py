@@ -1,4 +1,4 @@
-"""The Game Boy: ROM files, and one emulator behind six methods.
+"""The Game Boy: one emulator behind six methods, and the moment in which new games begin.
 
 PyBoy 2.7.0 is the emulator (LGPL, a dependency). It loads the published savestates of the Pokemon RL community exactly;
 2.8 shifts states made by 2.7 and older by one byte. Facts about it that shape this file, all measured:
@@ -7,96 +7,47 @@ has no magic, checksum or ROM identity, so garbage can load without a word and a
 """
 
 import gc
-import hashlib
 import io
 import itertools
-import multiprocessing
 import os
 import tempfile
 import warnings
 import weakref
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from puffer_envs.pokemon_red import ram
+from puffer_envs.pokemon_red.cartridge import BUILT_IN_ROM, Rom, RomError, load_rom
 from puffer_envs.pokemon_red.milestones import WAYFARER, Game, game_of
 from puffer_envs.state_file import StateFileError
 
+__all__ = [  # the cartridge's names too: who has an emulator needs them
+    "ACTIONS",
+    "BUILT_IN_ROM",
+    "Emulator",
+    "PyBoyEmulator",
+    "Rom",
+    "RomError",
+    "known_maps",
+    "load_rom",
+    "new_game_state",
+    "plain_state",
+]
+
 ACTIONS = ("down", "left", "right", "up", "a", "b", "start")
 A, START = ACTIONS.index("a"), ACTIONS.index("start")
-SCREEN_SHAPE = (144, 160)  # pixels
 
-BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
-RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)
-
-BANK_BYTES = 0x4000
 LCD_CONTROL, LCD_ON = 0xFF40, 0x80
 BOOT_FRAMES = 120  # by then, the boot ROM has long switched the LCD on
-TITLE = slice(0x134, 0x144)
-HEADER_CHECKED, HEADER_CHECKSUM = range(0x134, 0x14D), 0x14D
-
 STATE_VERSION = 15  # first byte of the states that PyBoy 2.7.0 writes, and the newest that it reads
 OLDEST_STATE_VERSION = 2  # states of version 0 and 1 did not say so
 STATE_BYTES = range(40_000, 1 << 20)  # what a savestate can weigh: RAM at the least, a cartridge of 128 KiB at most
 ZLIB_MAGIC = 0x78
 
 LAST_RED_MAP = 0xF7
-
-
-class RomError(ValueError):
-    """A ROM that cannot be played; the message says what to do."""
-
-
-# -- ROM files -------------------------------------------------------------------------------------------------------
-class Rom(NamedTuple):
-    """A cartridge."""
-
-    data: bytes
-    sha1: str
-    title: str  # from the header
-
-
-def load_rom(path: str | os.PathLike | None = None) -> Rom:
-    """Read and check a ROM file; None is the built-in game.
-
-    Raises:
-        RomError: there is no such file, or it is no Game Boy ROM.
-    """
-    file = Path(path) if path is not None else BUILT_IN_ROM
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        hint = "leave --rom out to play the built-in game" if path is not None else "run `make rom` to build it"
-        raise RomError(f"cannot read the ROM {file} ({error.strerror}); {hint}") from error
-    fault = _find_rom_fault(data)
-    if fault:
-        raise RomError(f"{file} is no Game Boy ROM: {fault}")
-    rom = Rom(data, hashlib.sha1(data).hexdigest(), _title(data))
-    _warn_of_stranger(rom, file)
-    return rom
-
-
-def _find_rom_fault(data: bytes) -> str | None:
-    if len(data) < 2 * BANK_BYTES or len(data) % BANK_BYTES:
-        return f"{len(data)} bytes are no whole number of 16 KiB banks, at least two"
-    checksum = 0
-    for at in HEADER_CHECKED:
-        checksum = (checksum - data[at] - 1) & 0xFF
-    return None if checksum == data[HEADER_CHECKSUM] else "its header checksum is wrong (is it compressed or damaged?)"
-
-
-def _title(data: bytes) -> str:
-    return data[TITLE].split(b"\0")[0].decode("ascii", "replace").strip()
-
-
-def _warn_of_stranger(rom: Rom, file: Path) -> None:
-    known = rom.sha1 == RED_SHA1 or rom.title == WAYFARER.title
-    if not known and multiprocessing.parent_process() is None:  # workers don't print
-        text = f"{file} ('{rom.title}', SHA-1 {rom.sha1}) is not Pokemon Red (US): facts may be read from wrong places"
-        warnings.warn(text, stacklevel=3)
 
 
 # -- the protocol ----------------------------------------------------------------------------------------------------
@@ -305,16 +256,16 @@ def new_game_state(rom: Rom, init_state: str | None = None) -> bytes:
     key = (rom.sha1, init_state)
     if key not in _new_games:
         if init_state is not None:
-            _new_games[key] = _read_init_state(rom, init_state)
+            _new_games[key] = _read_state(rom, Path(init_state))
         else:
             _new_games[key] = _boot(rom) if rom.title == WAYFARER.title else _boot_once(rom)
     return _new_games[key]
 
 
-def _read_init_state(rom: Rom, path: str) -> bytes:
+def _read_state(rom: Rom, path: Path) -> bytes:
     machine = PyBoyEmulator(rom)
     try:
-        state = plain_state(Path(path).read_bytes())
+        state = plain_state(path.read_bytes())
         machine.load(state)
         return state
     except OSError as error:
@@ -328,8 +279,8 @@ def _read_init_state(rom: Rom, path: str) -> bytes:
 def _boot_once(rom: Rom) -> bytes:
     file = _cache_directory() / f"{rom.sha1}-v{STATE_VERSION}.state"
     try:
-        return plain_state(file.read_bytes())
-    except (OSError, StateFileError):
+        return _read_state(rom, file)
+    except StateFileError:
         state = _boot(rom)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -134,6 +134,14 @@ def test_a_boot_is_kept_under_the_roms_name(tmp_path: Path, rom: Rom, monkeypatc
     assert new_game_state(red) == state
 
 
+def test_a_damaged_boot_is_made_again(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    state = emulator._boot_once(rom)
+    (kept,) = tmp_path.rglob("*.state")
+    kept.write_bytes(state[:50_000])
+    assert emulator._boot_once(rom) == state == kept.read_bytes()
+
+
 def test_a_game_without_a_player_is_given_up(rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "FRAME_LIMIT", 480)
     monkeypatch.setattr(emulator, "_looks_free", lambda *_: False)
