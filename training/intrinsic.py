@@ -13,7 +13,7 @@ from training.config import IntrinsicConfig
 
 # Decisions that the statistics of the surprise look back on. All of the run would not do: the predictor gets better
 # and better, so against the mean of the beginning nothing would ever surprise again.
-RND_WINDOW = 50_000
+RND_WINDOW = 10_000
 
 
 class RND:

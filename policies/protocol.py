@@ -1,0 +1,29 @@
+"""What a learner may ask of a network."""
+
+from torch import Tensor, nn
+
+
+class RecurrentQNetwork(nn.Module):
+    """Action values from packed rows, a frame history and one flat recurrent state a row.
+
+    `encode` is apart from the memories, so that a learner runs it once over all frames of a batch of sequences and
+    gives its features to the curiosity as well.
+    """
+
+    history_field: str  # field of the observation row that is stacked
+    history: int  # frames H of the stack
+    feature_size: int
+    state_size: int
+    num_actions: int
+
+    def encode(self, rows: Tensor, frames: Tensor) -> Tensor:
+        """Rows uint8 ``[B, R]`` and packed frames uint8 ``[B, H, F]``, oldest first -> ``[B, feature_size]``."""
+        raise NotImplementedError
+
+    def step(self, features: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """One decision: ``[B, F], [B, state_size], bool [B] -> q [B, A], state``; zeroes the state where ``first``."""
+        raise NotImplementedError
+
+    def sequence(self, features: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """T decisions: ``[T, B, F], [B, state_size], bool [T, B] -> q [T, B, A], state``."""
+        raise NotImplementedError
