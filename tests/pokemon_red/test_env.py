@@ -7,11 +7,13 @@ import pytest
 
 from puffer_envs.base import Event
 from puffer_envs.pokemon_red import kernels, observe, ram, render
-from puffer_envs.pokemon_red.config import Config
-from puffer_envs.pokemon_red.emulator import ACTIONS
+from puffer_envs.pokemon_red.config import PRESETS, Config
+from puffer_envs.pokemon_red.emulator import ACTIONS, load_rom
 from puffer_envs.pokemon_red.env import PokemonRed, spec
+from puffer_envs.pokemon_red.milestones import RED
 from puffer_envs.state_file import StateFileError
 from tests.pokemon_red.scripted_player import ACT_1, Facts, Goal, ScriptedPlayer
+from tests.pokemon_red.test_emulator import with_title
 
 SHARED = ("observations", "rewards", "terminals", "truncations", "reward_terms", "milestones_held", "novelty_keys")
 
@@ -69,6 +71,22 @@ def test_buffers_are_never_rebound(make) -> None:
     before = [getattr(env, name) for name in (*SHARED, "final_observations")]
     play(env, actions(6, 2))
     assert all(array is getattr(env, name) for array, name in zip(before, (*SHARED, "final_observations"), strict=True))
+
+
+def test_another_cartridge_is_played_by_the_tables_of_red(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "red.gb"
+    file.write_bytes(with_title(load_rom(), b"POKEMON RED", at_147=0x13, at_149=0x03))
+    config = PRESETS["red"]._replace(rom=str(file))
+    with pytest.warns(UserWarning, match="is not Pokemon Red"):
+        assert spec(config).milestones == RED.milestones
+        env = PokemonRed(config, 2, num_threads=1)
+    env.reset()
+    play(env, actions(5, 2))
+    assert env.spec.milestones == RED.milestones
+    assert env.map_name(0) == "RedsHouse2F"
+    assert env.memory.limit.tolist() == [19_816, 19_816]
+    env.close()
 
 
 # -- determinism -----------------------------------------------------------------------------------------------------
