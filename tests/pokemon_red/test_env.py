@@ -79,7 +79,6 @@ def test_another_cartridge_is_played_by_the_tables_of_red(tmp_path, monkeypatch)
     file.write_bytes(with_title(load_rom(), b"POKEMON RED", at_147=0x13, at_149=0x03))
     config = PRESETS["red"]._replace(rom=str(file))
     with pytest.warns(UserWarning, match="is not Pokemon Red"):
-        assert spec(config).milestones == RED.milestones
         env = PokemonRed(config, 2, num_threads=1)
     env.reset()
     play(env, actions(5, 2))
