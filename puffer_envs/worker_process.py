@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from puffer_envs import fork_server
-from puffer_envs.base import BatchedEnv, Episode, Event, FailedStart, Report
+from puffer_envs.base import Episode, Event, FailedStart, Report
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.fork_server import Channel, Slot
 from puffer_envs.state_file import StateFileError
 

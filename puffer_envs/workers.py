@@ -22,7 +22,6 @@ import numpy as np
 
 from puffer_envs import fork_server
 from puffer_envs.base import (
-    BatchedEnv,
     EnvSpec,
     Episode,
     Event,
@@ -32,6 +31,7 @@ from puffer_envs.base import (
     allocate_buffers,
     summarise,
 )
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.fork_server import Channel, ForkServer, milliseconds
 from puffer_envs.worker_process import (
     CALL,

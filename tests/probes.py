@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs import rng, state_file
-from puffer_envs.base import BatchedEnv, EnvSpec, Milestone
+from puffer_envs.base import EnvSpec, Milestone
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.draw import text, upscale
 from puffer_envs.jit import kernel
 from puffer_envs.layout import ObsLayout

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
 from puffer_envs import base, registry
-from puffer_envs.base import BatchedEnv
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.state_file import StateFileError
 from tests.probes import PROBES
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from puffer_envs import fork_server
-from puffer_envs.base import BatchedEnv
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.fork_server import Channel
 from puffer_envs.state_file import StateFileError
 from puffer_envs.workers import Phase, WorkerError, WorkerPool

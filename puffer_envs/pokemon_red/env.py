@@ -9,7 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs import rng
-from puffer_envs.base import BatchedEnv, EnvSpec, Milestone
+from puffer_envs.base import EnvSpec, Milestone
+from puffer_envs.batched import BatchedEnv
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
 from puffer_envs.pokemon_red.config import Config, reward_weights, visited_capacity
 from puffer_envs.pokemon_red.emulator import (
