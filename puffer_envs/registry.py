@@ -14,7 +14,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Entry(NamedTuple):
-    """Where a game is. Its module has ``Config`` (a NamedTuple), ``spec(config)`` and the `BatchedEnv`."""
+    """Where a game is. Its module has ``Config`` (a NamedTuple), ``PRESETS`` (name -> Config), ``spec(config)`` and the
+    `BatchedEnv`."""
 
     module: str
     env: str  # name of the class

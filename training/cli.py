@@ -84,7 +84,7 @@ def _schema(base: RunConfig) -> type[RunConfig]:
 
 def _with_preset(base: RunConfig, name: str) -> RunConfig:
     """A preset is the learner's (training/config.py) or the game's (PRESETS beside its Config)."""
-    games = getattr(env_registry.module(base.env), "PRESETS", {})
+    games = env_registry.module(base.env).PRESETS
     if name in PRESETS:
         return with_settings(base, PRESETS[name], Path(f"preset {name}"))
     if name in games:

@@ -12,7 +12,7 @@ from puffer_envs import rng
 from puffer_envs.base import EnvSpec, Milestone
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
-from puffer_envs.pokemon_red.config import Config, reward_weights, visited_capacity
+from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visited_capacity
 from puffer_envs.pokemon_red.emulator import (
     ACTIONS,
     Emulator,
@@ -23,7 +23,7 @@ from puffer_envs.pokemon_red.emulator import (
 from puffer_envs.pokemon_red.milestones import Game, game_of
 from puffer_envs.state_file import StateFileError
 
-__all__ = ["Config", "PokemonRed", "spec"]
+__all__ = ["PRESETS", "Config", "PokemonRed", "spec"]
 
 NAME = "pokemon_red"
 
