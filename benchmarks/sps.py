@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.bare import RAW, RAW_STEPS, BarePokemonRed
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.base import VectorEnv
-from puffer_envs.pokemon_red.env import Config, PokemonRed
+from puffer_envs.pokemon_red.config import Config
 from puffer_envs.workers import WorkerPool
 from training import machine
 from training.collect import Collector
@@ -32,23 +33,7 @@ from training.dqn import DQN
 from training.intrinsic import RND
 from training.replay import SequenceReplay
 
-RAW = 100  # an action from here on asks for bare emulation
-RAW_STEPS = 16  # decisions of each machine in one such call: the pool's own time vanishes among them
 TURN_S = 0.5
-
-
-class BarePokemonRed(PokemonRed):
-    """The environment, and on demand nothing but its machines: press, release after 8 frames, 24 frames in all, the
-    last one drawn. Both in the same processes, on the same machines, from the same savestates."""
-
-    def send(self, actions: np.ndarray) -> None:
-        if int(actions[0]) < RAW:
-            super().send(actions)
-            return
-        draws = np.random.default_rng(int(actions[0])).integers(0, 7, (RAW_STEPS, self.num_envs)).tolist()
-        for decisions in draws:
-            for emulator, action in zip(self.machines, decisions, strict=True):
-                emulator.hold(action)  # type: ignore[attr-defined]
 
 
 def main() -> None:

@@ -129,13 +129,14 @@ class PyBoyEmulator:
 
     def step(self, action: int) -> None:
         pyboy = self._pyboy
-        self._hold(action)
+        self.hold(action)
         for _ in range(self._wait_presses):
             if not pyboy.memory[ram.JOY_IGNORE]:
                 break
-            self._hold(A)
+            self.hold(A)
 
-    def _hold(self, action: int) -> None:
+    def hold(self, action: int) -> None:
+        """Press, let go after `press_frames`, wait for the rest of the decision; the last frame is drawn."""
         pyboy = self._pyboy
         pyboy.send_input(self._press[action])
         pyboy.tick(self._press_frames, False, False)
