@@ -43,7 +43,7 @@ def loop(run: Run, signals: StopSignals) -> None:
         before = run.collector.global_step
         with run.clock("act"):
             run.collector.begin()
-        with run.clock("learn"):  # the environments are working in their processes meanwhile
+        with run.clock("learn"):
             learn(run)
         with run.clock("env"):
             step = run.collector.finish(run.manager.theta)
@@ -60,13 +60,13 @@ def loop(run: Run, signals: StopSignals) -> None:
 
 
 def learn(run: Run) -> None:
-    """As many updates as the replay ratio allows by now."""
+    """Keep the learner in step: as many updates as the replay ratio allows by now, each beside the steps after it."""
     config = run.config.learner
-    while run.updates_due():
-        batch = run.replay.sample(config.batch_size // config.sequence, run.sampling)
-        figures, features = run.dqn.update(batch)
-        figures["rnd_loss"] = run.rnd.update(features)
-        run.metrics.learn(figures)
+    while run.update_due():
+        figures = run.learner.take()
+        if figures is not None:
+            run.metrics.learn(figures)
+        run.learner.start(run.replay.sample(config.batch_size // config.sequence, run.sampling))
 
 
 def steer(run: Run, step: Step) -> None:

@@ -27,6 +27,7 @@ from puffer_envs.base import VectorEnv
 from puffer_envs.pokemon_red.config import Config
 from puffer_envs.workers import WorkerPool
 from training import machine
+from training.background import BackgroundLearner
 from training.collect import Collector
 from training.config import DQNConfig, IntrinsicConfig
 from training.dqn import DQN
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--num-workers", type=int, default=env_registry.usable_cores())
     parser.add_argument("--seconds", type=float, default=6.0, help="for each part")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--torch-threads", type=int, default=env_registry.usable_cores())
+    parser.add_argument("--torch-threads", type=int, default=max(1, min(env_registry.usable_cores() // 2, 4)))
     parser.add_argument("--rom", default=None, help="a ROM of your own")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     args = parser.parse_args()
@@ -109,8 +110,9 @@ def emulation_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str,
 
 def learning_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Acting and storing, learning, and both together as the command does it."""
-    collector, dqn, rnd, replay = make_learner(pool, common["model_size"], torch.device(args.device))
-    sampling, config = np.random.default_rng(0), dqn.config
+    collector, learner, replay = make_learner(pool, common["model_size"], torch.device(args.device))
+    sampling, config = np.random.default_rng(0), learner.dqn.config
+    sequences = config.batch_size // config.sequence
     theta = np.full(len(pool.spec.milestones), 0.5)
 
     def collect() -> int:
@@ -118,8 +120,8 @@ def learning_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str, 
         return int(collector.finish(theta).alive.sum())
 
     def learn() -> int:
-        _, features = dqn.update(replay.sample(config.batch_size // config.sequence, sampling))
-        rnd.update(features)
+        learner.start(replay.sample(sequences, sampling))
+        learner.take()
         return config.batch_size
 
     def train() -> int:
@@ -127,7 +129,9 @@ def learning_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str, 
         nonlocal debt
         debt += pool.num_agents
         while debt >= config.batch_size:
-            debt -= learn()
+            debt -= config.batch_size
+            learner.take()
+            learner.start(replay.sample(sequences, sampling))
         return int(collector.finish(theta).alive.sum())
 
     debt = 0
@@ -136,9 +140,12 @@ def learning_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str, 
         collect()
     for part, work in (("collect", collect), ("learner", learn), ("train", train)):
         yield row(common, part, timed(work, args.seconds))
+    learner.close()
 
 
-def make_learner(env: VectorEnv, size: str, device: torch.device) -> tuple[Collector, DQN, RND, SequenceReplay]:
+def make_learner(
+    env: VectorEnv, size: str, device: torch.device
+) -> tuple[Collector, BackgroundLearner, SequenceReplay]:
     """What train_big would build, with a replay that is small enough to be quick to make."""
     torch.manual_seed(0)
     env.reset(0)
@@ -146,13 +153,14 @@ def make_learner(env: VectorEnv, size: str, device: torch.device) -> tuple[Colle
     layout = env.spec.layout
     policy = policy_registry.make_policy(env_registry.entry(env.spec.name).policy, layout, 7, size)
     learner, intrinsic = DQNConfig(), IntrinsicConfig()
-    dqn, rnd = DQN(policy, learner, device), RND(policy.feature_size, intrinsic, device)
+    dqn, rnd = DQN(policy, learner, device), RND(env.num_agents, policy.feature_size, intrinsic, device)
     length = learner.burn_in + learner.sequence + learner.n_step
     frames = layout[policy.history_field].span
     replay = SequenceReplay(
         50_000, env.num_agents, layout.size, frames, policy.history, policy.state_size, length, device=device
     )
-    return Collector(env, dqn.policy, replay, rnd, learner, intrinsic, 0, device), dqn, rnd, replay
+    collector = Collector(env, dqn.acting, replay, rnd, learner, intrinsic, 0, device)
+    return collector, BackgroundLearner(dqn, rnd), replay
 
 
 # -- timing ----------------------------------------------------------------------------------------------------------

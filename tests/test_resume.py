@@ -22,7 +22,7 @@ def weights(folder: Path) -> str:
     assert loaded.step == STEPS
     digest = hashlib.sha256()
     for part in ("policy", "target"):
-        for name, tensor in sorted(loaded.parts["learner"][part].items()):
+        for name, tensor in sorted(loaded.parts["learner"]["dqn"][part].items()):
             digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()
 

@@ -13,6 +13,7 @@ from policies.protocol import RecurrentQNetwork
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
 from training import checkpoint, machine, preflight
+from training.background import BackgroundLearner
 from training.collect import Collector
 from training.config import RunConfig
 from training.dqn import DQN
@@ -60,7 +61,7 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, devi
     learner = config.learner
     seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(2)
     dqn = DQN(policy, learner, device)
-    rnd = RND(dqn.policy.feature_size, config.intrinsic, device)
+    rnd = RND(env.num_agents, dqn.policy.feature_size, config.intrinsic, device)
     replay = SequenceReplay(
         learner.replay_size,
         env.num_agents,
@@ -75,10 +76,9 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, devi
         config=config,
         device=device,
         env=env,
-        dqn=dqn,
-        rnd=rnd,
+        learner=BackgroundLearner(dqn, rnd),
         replay=replay,
-        collector=Collector(env, dqn.policy, replay, rnd, learner, config.intrinsic, config.seed, device),
+        collector=Collector(env, dqn.acting, replay, rnd, learner, config.intrinsic, config.seed, device),
         manager=CurriculumManager(
             env.spec.milestones,
             config.savestates_dir / config.run_name,
@@ -97,9 +97,9 @@ def _settle(config: RunConfig, device: torch.device) -> RunConfig:
     workers = config.num_workers
     if workers is None:
         workers = min(cores, config.num_envs) if env_registry.entry(config.env).in_workers else 0
-    # Environments and learner take turns on a CPU, so torch may have the cores that the workers wait on; the small
-    # networks of these games gain nothing beyond a few. A GPU's launches need one.
-    threads = config.torch_threads or (min(cores, 4) if device.type == "cpu" else 1)
+    # On a CPU the learner has its thread beside the workers and the acting: half of the cores, and these small networks
+    # gain nothing beyond a few. A GPU's launches need one.
+    threads = config.torch_threads or (max(1, min(cores // 2, 4)) if device.type == "cpu" else 1)
     return dataclasses.replace(config, num_workers=workers, torch_threads=threads)
 
 

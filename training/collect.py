@@ -144,7 +144,7 @@ class Collector:
         the sum over an episode is the same but for its two ends.
         """
         env = self.env
-        surprise = self.rnd.reward(self.features).numpy() if self.weights[1] else np.zeros(env.num_agents, np.float32)
+        surprise = self.rnd.reward(self.features) if self.weights[1] else np.zeros(env.num_agents, np.float32)
         novelty = self.novelty.reward(env.novelty_keys)
         bonus = milestone_bonus(events, theta, env.num_agents)
         return np.stack([env.rewards, surprise, novelty, bonus], axis=1)

@@ -61,8 +61,10 @@ class IntrinsicConfig:
     """Width of the predictor and of the target of random network distillation."""
     rnd_learning_rate: float = 1e-4
     """Of the predictor's Adam."""
+    rnd_gamma: float = 0.99
+    """Discount of the sum of errors whose deviation is the unit of surprise."""
     rnd_clip: float = 5.0
-    """Normalised surprise is clipped to this."""
+    """Surprise is clipped to this."""
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,18 @@ def exploration(num_envs: int, step: int, config: DQNConfig) -> np.ndarray:
 
 
 class DQN:
-    """The online and the target network, their optimiser and the update."""
+    """The online and the target network, their optimiser and the update.
+
+    `acting` is a copy of the online network as it was at the last `publish`, so that the swarm may act while an update
+    runs in another thread.
+    """
 
     def __init__(self, policy: RecurrentQNetwork, config: DQNConfig, device: torch.device | str) -> None:
         self.config = config
         self.device = torch.device(device)
         self.policy = policy.to(self.device)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
+        self.acting = copy.deepcopy(self.policy).requires_grad_(False)
         # Fused: a fifth of the time on a CPU, and no launch a tensor on a GPU.
         self.optimizer = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
@@ -155,10 +160,17 @@ class DQN:
         for target, online in zip(self.target.parameters(), self.policy.parameters(), strict=True):
             target.lerp_(online, self.config.tau)
 
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Act with the online network's weights from now on."""
+        for acting, online in zip(self.acting.parameters(), self.policy.parameters(), strict=True):
+            acting.copy_(online)
+
     def state_dict(self) -> dict[str, Any]:
-        """Both networks, the optimiser and the counter."""
+        """The three networks, the optimiser and the counter."""
         return {
             "policy": self.policy.state_dict(),
+            "acting": self.acting.state_dict(),
             "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "updates": self.updates,
@@ -167,6 +179,7 @@ class DQN:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.policy.load_state_dict(state["policy"])
+        self.acting.load_state_dict(state["acting"])
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.updates = int(state["updates"])

@@ -13,13 +13,12 @@ from curriculum.manager import CurriculumManager
 from puffer_envs import registry as env_registry
 from puffer_envs.base import VectorEnv
 from training import checkpoint, cli, report, video
+from training.background import BackgroundLearner
 from training.clock import Clock
 from training.collect import Collector, Step
 from training.config import RunConfig
 from training.dashboard import Dashboard
-from training.dqn import DQN
 from training.evaluate import Evaluation, evaluate, evaluation_seed, rollout
-from training.intrinsic import RND
 from training.logger import RunLogger
 from training.metrics import Metrics
 from training.panels import EPISODES
@@ -42,15 +41,14 @@ class Run:
         config: RunConfig,
         device: torch.device,
         env: VectorEnv,
-        dqn: DQN,
-        rnd: RND,
+        learner: BackgroundLearner,
         replay: SequenceReplay,
         collector: Collector,
         manager: CurriculumManager,
         sampling: np.random.Generator,
     ) -> None:
         self.config, self.device, self.env = config, device, env
-        self.dqn, self.rnd, self.replay, self.collector = dqn, rnd, replay, collector
+        self.learner, self.replay, self.collector = learner, replay, collector
         self.manager, self.sampling = manager, sampling
         self.folder = config.runs_dir / config.run_name
         self.segments = SegmentFiles(replay, self.folder / "replay")
@@ -59,7 +57,7 @@ class Run:
         self.evaluations = 0
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
-        self.timed_step, self.timed_updates = 0, 0  # where the clock was last read
+        self.timed_step, self.timed_updates, self.timed_busy = 0, 0, 0.0  # where the clocks were last read
         self.data: dict[str, Any] = report.fixed_data(config, device)
         self.dashboard = Dashboard(self.data, config.dashboard)
         self.logger = RunLogger(self.folder, self.dashboard.show)
@@ -75,6 +73,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.dashboard.stop()
+        self.learner.close()
         self.videos.close()
         for env in (self.env, *self.test_envs.values()):
             env.close()
@@ -94,12 +93,12 @@ class Run:
             self.env.add_state(state_id, self.manager.load_bytes(state_id))
         self.env.want_states(self.manager.wanted())
 
-    def updates_due(self) -> bool:
+    def update_due(self) -> bool:
         """Whether another update keeps the ratio of trained transitions to decisions."""
-        learner = self.config.learner
-        decisions = self.collector.global_step - learner.learning_starts
-        trained = self.dqn.updates * learner.batch_size
-        return trained < decisions * learner.replay_ratio and bool(self.replay.starts()[1].any())
+        settings = self.config.learner
+        decisions = self.collector.global_step - settings.learning_starts
+        trained = self.learner.started * settings.batch_size
+        return trained < decisions * settings.replay_ratio and bool(self.replay.starts()[1].any())
 
     # -- reporting -------------------------------------------------------------------------------------------------
     def report(self, step: Step) -> None:
@@ -136,13 +135,14 @@ class Run:
     def _speeds(self, step: int) -> tuple[dict[str, float], dict[str, float]]:
         """Seconds of each part since the last line; decisions a second of the environments and in all, trained ones."""
         seconds = self.clock.take()
-        steps, updates = step - self.timed_step, self.dqn.updates - self.timed_updates
-        self.timed_step, self.timed_updates = step, self.dqn.updates
-        trained = updates * self.config.learner.batch_size
-        return seconds, {
+        updates, busy = self.learner.started, self.learner.busy_seconds
+        trained = (updates - self.timed_updates) * self.config.learner.batch_size
+        steps, learning = step - self.timed_step, busy - self.timed_busy
+        self.timed_step, self.timed_updates, self.timed_busy = step, updates, busy
+        return seconds | {"learner": learning}, {
             "sps/total": steps / seconds["total"],
             "sps/env": steps / max(seconds.get("env", 0.0), 1e-9),
-            "sps/learner": trained / max(seconds.get("learn", 0.0), 1e-9),
+            "sps/learner": trained / max(learning, 1e-9),
         }
 
     def _line(self, step: int, sps: float, figures: dict[str, float], mix: dict[str, float]) -> None:
@@ -167,7 +167,7 @@ class Run:
         env = self._test_env(settings.episodes)
         with self.clock("eval"):
             seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
-            result = evaluate(self.dqn.policy, env, settings, seed, self.device)
+            result = evaluate(self.learner.dqn.acting, env, settings, seed, self.device)
         self.evaluations += 1
         self.recent_returns.append(result.mean_return)
         self.logger.metrics(step, result.figures())
@@ -183,7 +183,7 @@ class Run:
         with self.clock("video"):
             seed = evaluation_seed(VIDEO, step, self.config.seed)
             env = self._test_env(1)
-            frames = list(rollout(self.dqn.policy, env, VIDEO_STEPS, settings.epsilon, seed, self.device))
+            frames = list(rollout(self.learner.dqn.acting, env, VIDEO_STEPS, settings.epsilon, seed, self.device))
         self.videos.submit(frames, self.folder / "videos" / f"rollout_{step}")
 
     def _test_env(self, num_envs: int) -> VectorEnv:
@@ -221,8 +221,7 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         """All that moves, part by part."""
         return {
-            "learner": self.dqn.state_dict(),
-            "rnd": self.rnd.state_dict(),
+            "learner": self.learner.state_dict(),
             "collector": self.collector.state_dict(),
             "replay": self.replay.state_dict(),
             "envs": [self.env.snapshot(env) for env in range(self.env.num_envs)],
@@ -243,8 +242,7 @@ class Run:
         checkpoint.clean(self.folder / "checkpoints")
         video.clean(self.folder / "videos")
         parts = saved.parts
-        self.dqn.load_state_dict(parts["learner"])
-        self.rnd.load_state_dict(parts["rnd"])
+        self.learner.load_state_dict(parts["learner"])
         self.collector.load_state_dict(parts["collector"])
         self.segments.load(parts["replay"]["segments"], saved.files)
         self.replay.load_state_dict(parts["replay"])
@@ -261,7 +259,7 @@ class Run:
         self.evaluations = rest["evaluations"]
         self.recent_returns.extend(rest["recent_returns"])
         self.best = rest["best"]
-        self.timed_step, self.timed_updates = saved.step, self.dqn.updates
+        self.timed_step, self.timed_updates = saved.step, self.learner.started
 
 
 def _evaluation_text(step: int, result: Evaluation) -> str:

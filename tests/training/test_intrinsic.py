@@ -3,7 +3,6 @@
 from copy import deepcopy
 
 import numpy as np
-import pytest
 import torch
 
 from puffer_envs.base import Event
@@ -36,30 +35,44 @@ def test_mastered_milestones_stop_paying():
 
 def test_surprise_falls_for_what_is_seen_often_and_not_for_the_new():
     torch.manual_seed(0)
-    rnd = RND(8, IntrinsicConfig(rnd_hidden=32, rnd_learning_rate=1e-2), "cpu")
+    rnd = RND(128, 8, IntrinsicConfig(rnd_hidden=32, rnd_learning_rate=1e-2), "cpu")
     common, new = torch.randn(64, 8), 3 * torch.randn(64, 8)
     for _ in range(300):
         rnd.update(common)
-    rnd.reward(torch.cat([common, new]))
-    assert rnd.reward(new).mean() > 10 * rnd.reward(common).mean()
+    rnd.publish()
+    surprise = rnd.reward(torch.cat([common, new]))
+    assert surprise[64:].mean() > 10 * surprise[:64].mean()
 
 
-def test_moments_are_those_of_all_errors():
-    rnd = RND(4, IntrinsicConfig(), "cpu")
+def test_the_unit_of_surprise_is_the_deviation_of_the_discounted_sum(monkeypatch):
+    # Errors 1 and 3, then 2 and 4, with gamma .5: sums 1 and 3, then 2.5 and 5.5. Over all four sums the mean is 3 and
+    # the variance ((2^2 + 0) + (.5^2 + 2.5^2)) / 4 = 2.625.
+    rnd = RND(2, 4, IntrinsicConfig(rnd_gamma=0.5), "cpu")
     rnd.moments[2] = 0.0
-    errors = torch.rand(3, 50, dtype=torch.float64)
-    for part in errors:
-        rnd._observe(part)
-    assert rnd.moments[0] == pytest.approx(errors.mean())
-    assert rnd.moments[1] == pytest.approx(errors.var(unbiased=False))
+    errors = iter([[1.0, 3.0], [2.0, 4.0]])
+    monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.tensor(next(errors)))
+    rnd.reward(torch.zeros(2, 4))
+    np.testing.assert_allclose(rnd.reward(torch.zeros(2, 4)), np.array([2.0, 4.0]) / 2.625**0.5, rtol=1e-6)
+
+
+def test_the_predictor_that_rewards_changes_only_when_published():
+    rnd = RND(4, 4, IntrinsicConfig(), "cpu")
+    batch = torch.randn(4, 4)
+    before = rnd._error(rnd.acting, batch)
+    rnd.update(batch)
+    assert torch.equal(rnd._error(rnd.acting, batch), before)
+    rnd.publish()
+    assert not torch.equal(rnd._error(rnd.acting, batch), before)
 
 
 def test_rnd_resumes_exactly():
     torch.manual_seed(0)
-    rnd, copy = RND(4, IntrinsicConfig(), "cpu"), RND(4, IntrinsicConfig(), "cpu")
+    rnd, other = RND(16, 4, IntrinsicConfig(), "cpu"), RND(16, 4, IntrinsicConfig(), "cpu")
     batch = torch.randn(16, 4)
     rnd.update(batch)
     rnd.reward(batch)
-    copy.load_state_dict(deepcopy(rnd.state_dict()))  # an optimiser would share its tensors
-    assert copy.update(batch) == rnd.update(batch)
-    assert torch.equal(copy.reward(batch), rnd.reward(batch))
+    other.load_state_dict(deepcopy(rnd.state_dict()))  # an optimiser would share its tensors
+    assert other.update(batch) == rnd.update(batch)
+    for one in (rnd, other):
+        one.publish()
+    np.testing.assert_array_equal(other.reward(batch), rnd.reward(batch))
