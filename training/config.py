@@ -21,8 +21,9 @@ class DQNConfig:
     """Trained records of a sampled sequence."""
     burn_in: int = 4
     """Records before them that only warm up the recurrent state."""
-    batch_size: int = 512
-    """Transitions an update trains on; `--batch-size` sets it too."""
+    batch_size: int = 128
+    """Transitions an update trains on; `--batch-size` sets it too. At the same replay ratio 128 makes four times the
+    updates of 512 for a quarter more arithmetic, and learned the first town in half of the decisions."""
     replay_ratio: float = 1.0
     """Trained transitions for each decision of an environment."""
     replay_size: int = 0
@@ -71,7 +72,7 @@ class IntrinsicConfig:
 class EvaluationConfig:
     """Episodes from a new game, on emulators and random numbers of their own."""
 
-    interval: int = 100_000
+    interval: int = 250_000
     """Decisions between two evaluations; 0 is off."""
     episodes: int = 20
     """Episodes each."""
