@@ -18,6 +18,8 @@ from puffer_envs import registry as env_registry
 from training.config import PRESETS, RunConfig
 from training.preflight import UserError
 
+DECISIVE = ("env", "model_size")  # other settings depend on these
+
 
 def parse(argv: Sequence[str]) -> RunConfig:
     """Settings of a run from its flags.
@@ -28,33 +30,35 @@ def parse(argv: Sequence[str]) -> RunConfig:
     """
     first = _first_pass(argv)
     base = _defaults(first)
-    for name in filter(None, first.preset.split(",")):
+    for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name)
-    saved = first.runs_dir / first.run_name / "config.toml"
-    if first.resume and first.run_name and saved.is_file():
-        base = with_settings(base, _read(saved), saved)
-    if first.config is not None:
-        base = with_settings(base, _read(first.config), first.config)
-    config = tyro.cli(_schema(base), args=list(argv), default=base, prog="python -m train_big")
+    for settings, file in zip(first.settings, first.files, strict=True):
+        base = with_settings(base, settings, file)
+    config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
     return _resolve(config)
 
 
 def _first_pass(argv: Sequence[str]) -> argparse.Namespace:
-    """The few flags that decide which other flags there are."""
+    """The few settings that decide which other flags there are and what their defaults are."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    for name in ("env", "model_size", "preset", "run_name"):
-        for flag in {f"--{name}", f"--{name.replace('_', '-')}"}:
-            parser.add_argument(flag, dest=name, default=default[name])
-    parser.add_argument("--config", type=Path, default=None)
-    parser.add_argument("--runs-dir", "--runs_dir", dest="runs_dir", type=Path, default=default["runs_dir"])
+    parser.set_defaults(**dict.fromkeys(DECISIVE))
+    for name in (*DECISIVE, "preset", "run_name"):
+        parser.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--runs-dir", "--runs_dir", dest="runs_dir", type=Path, default=RunConfig.runs_dir)
     parser.add_argument("--resume", action="store_true")
     try:
         first, _ = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
-    if first.config is not None and "env" in (settings := _read(first.config)):
-        first.env = settings["env"] if "--env" not in argv else first.env
+    saved = first.runs_dir / (first.run_name or "") / "config.toml"
+    first.files = [saved] if first.resume and first.run_name and saved.is_file() else []
+    first.files += [first.config] if first.config is not None else []
+    first.settings = [_read(file) for file in first.files]
+    for name in DECISIVE:
+        written = [settings[name] for settings in first.settings if name in settings]
+        if getattr(first, name) is None:
+            setattr(first, name, written[-1] if written else getattr(RunConfig, name))
     return first
 
 
@@ -76,10 +80,6 @@ def _schema_class(game: type, policy: type) -> type[RunConfig]:
     schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)
     schema.__doc__ = RunConfig.__doc__
     return schema
-
-
-def _schema(base: RunConfig) -> type[RunConfig]:
-    return type(base)
 
 
 def _with_preset(base: RunConfig, name: str) -> RunConfig:

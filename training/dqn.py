@@ -106,8 +106,8 @@ class DQN:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
         if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
-            figures = f"loss {loss.item()}, gradient norm {norm.item()}"
-            raise NonFiniteError(f"{figures} at update {self.updates}; the weights are as they were", batch)
+            what = f"loss {loss.item()}, gradient norm {norm.item()} at update {self.updates}"
+            raise NonFiniteError(f"{what}; the weights are as they were", batch)
         self.optimizer.step()
         self.updates += 1
         self._follow()

@@ -145,7 +145,7 @@ def test_a_damaged_boot_is_made_again(tmp_path: Path, rom: Rom, monkeypatch: pyt
 def test_a_game_without_a_player_is_given_up(rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "FRAME_LIMIT", 480)
     monkeypatch.setattr(emulator, "_looks_free", lambda *_: False)
-    with pytest.raises(RomError, match="give a savestate with --env.init-state"):
+    with pytest.raises(RomError, match=r"give a savestate with --env\.init-state"):
         emulator._boot(rom)
 
 
