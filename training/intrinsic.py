@@ -37,7 +37,7 @@ class RND:
     def reward(self, features: Tensor) -> np.ndarray:
         """Surprise of each row, float32 [N] in [0, clip]; its statistics take the batch in first."""
         with torch.no_grad():
-            error = self._error(self.acting, features).double().cpu().numpy()
+            error = self._error(self.acting, features).cpu().double().numpy()
         self.returns = self.gamma * self.returns + error
         self._observe(self.returns)
         return np.clip(error / (np.sqrt(self.moments[1]) + 1e-8), 0.0, self.clip).astype(np.float32)

@@ -325,7 +325,9 @@ def _boot(rom: Rom) -> bytes:
                 machine.load(state)
     finally:
         machine.close()
-    raise RomError(f"'{rom.title}' showed no player within {FRAME_LIMIT} frames; give a savestate with --env.init-state")
+    raise RomError(
+        f"'{rom.title}' showed no player within {FRAME_LIMIT} frames; give a savestate with --env.init-state"
+    )
 
 
 def _looks_free(machine: PyBoyEmulator, game: Game) -> bool:

@@ -162,8 +162,16 @@ class PokemonRed(BatchedEnv):
         self._load(env, self.new_game if state is None else state, idle_frames)
         self.rng[env] = stream
         limit = self.config.new_game_steps if state is None else self.config.savestate_steps
-        kernels.forget(self.facts, self.memory, self.rules.rest_maps, env, limit)
-        self.milestones_held[env] = self._held_in(env)
+        held = self.milestones_held[env] = self._held_in(env)
+        kernels.forget(self.facts, self.memory, self.rules.rest_maps, self._passed(env, held), env, limit)
+
+    def _passed(self, env: int, held: np.ndarray) -> np.ndarray:
+        """Maps of the milestones that a world holds, and the one where the game starts, bool [256]: not the present."""
+        passed = np.zeros(256, np.bool_)
+        passed[self.rules.indices[held & (self.rules.kinds == kernels.MAP)]] = True
+        passed[self.game.start_map] = True
+        passed[self.facts.map_id[env]] = False
+        return passed
 
     def _held_in(self, env: int) -> np.ndarray:
         """Milestones that a world holds, bool [M]: those it shows, and the maps that must have led there.

@@ -21,6 +21,7 @@ class Memory(NamedTuple):
     visited: np.ndarray  # uint32 [E, C], open-addressed set of 1 + (map << 16 | y << 8 | x); 0 is an empty slot
     visits: np.ndarray  # int32 [E], coordinates in the set
     maps: np.ndarray  # bool [E, 256], maps entered
+    passed: np.ndarray  # bool [E, 256], maps that led to the world in which the episode began: they pay no more
     event_words: np.ndarray  # uint64 [E, 40], bits of the events ever seen set
     items: np.ndarray  # bool [E, 256], items ever in the bag
     badges: np.ndarray  # uint8 [E], badges ever seen
@@ -42,6 +43,7 @@ def allocate_memory(num_envs: int, capacity: int) -> Memory:
         visited=np.zeros((e, capacity), np.uint32),
         visits=np.zeros(e, np.int32),
         maps=np.zeros((e, 256), np.bool_),
+        passed=np.zeros((e, 256), np.bool_),
         event_words=np.zeros((e, ram.EVENT_WORDS), np.uint64),
         items=np.zeros((e, 256), np.bool_),
         badges=np.zeros(e, np.uint8),
@@ -144,11 +146,17 @@ def _remember_health(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: i
     memory.hp_sum[row] = hp_sum(facts, row)
 
 
-def forget(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int, limit: int) -> None:
-    """Begin an episode: nothing remembered but what the world holds now, which is never paid."""
+def forget(facts: Facts, memory: Memory, rest_maps: np.ndarray, passed: np.ndarray, row: int, limit: int) -> None:
+    """Begin an episode: nothing remembered but what the world holds now, which is never paid.
+
+    Args:
+        passed: bool [256], maps that must have led here.
+    """
     for array in memory:
         array[row] = 0
     memory.limit[row] = limit
+    memory.maps[row] = passed
+    memory.passed[row] = passed
     remember(facts, memory, rest_maps, row)
 
 

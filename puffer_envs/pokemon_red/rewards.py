@@ -106,7 +106,12 @@ def new_map(facts: Facts, memory: Memory, row: int) -> int:
 
 @kernel
 def coordinate(facts: Facts, memory: Memory, row: int) -> int:
-    """1 on a cell that the episode visits for the first time."""
+    """1 on a cell that the episode visits for the first time, but on the maps that led to where it began.
+
+    Paid there too, episodes from savestates turned back: known ground pays as well as new ground and is safer.
+    """
+    if memory.passed[row, facts.map_id[row]]:
+        return 0
     return 0 if was_visited(memory, row, facts.map_id[row], facts.y[row], facts.x[row]) else 1
 
 

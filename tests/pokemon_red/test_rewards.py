@@ -16,12 +16,14 @@ REST = 0x29  # a rest house of the built-in game
 class Fast:
     """The kernels behind the interface of the slow `Episode`."""
 
-    def __init__(self, machine: slow.Machine, game=WAYFARER, config: Config | None = None) -> None:
+    def __init__(self, machine: slow.Machine, game=WAYFARER, config: Config | None = None, passed=()) -> None:
         self.rules = rewards.make_rules(config or Config(), game)
         self.raw = np.zeros((1, ram.RAW_SIZE), np.uint8)
         self.facts, self.memory = ram.allocate_facts(1), kernels.allocate_memory(1, 1024)
         self._look(machine)
-        kernels.forget(self.facts, self.memory, self.rules.rest_maps, 0, 100)
+        flags = np.zeros(256, np.bool_)
+        flags[list(passed)] = True
+        kernels.forget(self.facts, self.memory, self.rules.rest_maps, flags, 0, 100)
 
     def _look(self, machine: slow.Machine) -> None:
         ram.read(machine.memory, self.raw[0])
@@ -54,7 +56,8 @@ def test_random_lives_are_paid_as_by_the_slow_twin(game, seed: int) -> None:
     machine = slow.Machine()
     machine.stand_at(0, 5, 5)
     slow.wander(machine, rng, rules.rest_maps)
-    twin, fast = slow.Episode(machine, rules), Fast(machine, game)
+    passed = frozenset(rng.sample(range(256), 20 * (seed % 2)))
+    twin, fast = slow.Episode(machine, rules, passed), Fast(machine, game, passed=passed)
     seen = set()
     for _ in range(400):
         slow.wander(machine, rng, rules.rest_maps)
@@ -110,6 +113,17 @@ def test_maps_and_coordinates_are_paid_at_their_first_visit(machine: slow.Machin
         terms.append(fast.pay(machine))
     assert [t["coordinate"] for t in terms] == [0, 1, 1, 0, 0, 1]
     assert [t["map"] for t in terms] == [0, 0, 1, 0, 0, 0]
+
+
+def test_the_way_that_led_to_a_savestate_pays_nothing(machine: slow.Machine) -> None:
+    machine.stand_at(0x01, 5, 5)
+    fast = Fast(machine, passed=(0x0C,))
+    terms = []
+    for place in [(0x0C, 5, 5), (0x0C, 5, 6), (0x01, 5, 6), (0x33, 1, 1)]:
+        machine.stand_at(*place)
+        terms.append(fast.pay(machine))
+    assert [t["coordinate"] for t in terms] == [0, 0, 1, 1]
+    assert [t["map"] for t in terms] == [0, 0, 0, 1]
 
 
 def test_levels_count_in_full_up_to_15_and_a_quarter_beyond(machine: slow.Machine) -> None:

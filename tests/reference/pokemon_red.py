@@ -135,10 +135,11 @@ class Rules:
 class Episode:
     """Pays each step of one episode; the world it begins in is the baseline."""
 
-    def __init__(self, machine: Machine, rules: Rules) -> None:
+    def __init__(self, machine: Machine, rules: Rules, passed: frozenset[int] = frozenset()) -> None:
         self.rules = rules
+        self.passed = passed  # maps that led to where the episode begins
         self.visited: set[tuple[int, int, int]] = set()
-        self.maps: set[int] = set()
+        self.maps: set[int] = set(passed)
         self.events: set[int] = set()
         self.items: set[int] = set()
         self.badges = self.level_sum = self.seen = self.caught = 0
@@ -156,7 +157,7 @@ class Episode:
             "required_event": len(required),
             "event": len(new_events - required - self.rules.excluded_events),
             "map": machine.place()[0] not in self.maps,
-            "coordinate": machine.place() not in self.visited,
+            "coordinate": machine.place() not in self.visited and machine.place()[0] not in self.passed,
             "level": self._level_value(machine.level_sum()) - self._level_value(self.level_sum),
             "heal": self._heals(machine),
             "defeat": self._is_fallen(machine) and not self.was_fallen,
