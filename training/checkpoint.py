@@ -202,7 +202,11 @@ class _HashedFile(io.RawIOBase):
 
 
 def _write_file(path: Path, produce: Callable[[Any], Any]) -> dict[str, Any]:
-    """Let ``produce(file)`` write a new file and sync it; the file's entry in a manifest."""
+    """Let ``produce(file)`` write a new file and sync it; the file's entry in a manifest.
+
+    Raises:
+        OSError: the disk refused, whatever ``produce`` makes of that.
+    """
     _remove(path)
     raw = _HashedFile(path)
     try:
@@ -216,6 +220,20 @@ def _write_file(path: Path, produce: Callable[[Any], Any]) -> dict[str, Any]:
     finally:
         raw.close()
     return {"size": raw.size, "sha256": raw.sha256.hexdigest()}
+
+
+def save_file(path: Path, content: Any) -> None:
+    """``torch.save`` a file that is whole or not there at all.
+
+    Raises:
+        OSError: the disk refused; what was there before is untouched.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        _write_file(temporary, lambda file: torch.save(content, file))
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
 
 
 def _write_part(path: Path, part: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from training.checkpoint import save_file
 from training.replay import SequenceReplay
 
 
@@ -17,17 +18,21 @@ class SegmentFiles:
         self.written: set[int] = set()  # by this process: files of an earlier one may be of another future
 
     def write(self) -> list[Path]:
-        """Bring the folder up to date; the files of all whole segments, in order."""
+        """Bring the folder up to date; the files of all whole segments, in order.
+
+        Raises:
+            OSError: the disk refused; the next call tries again.
+        """
         wanted = self.replay.segments()
         self.directory.mkdir(parents=True, exist_ok=True)
-        for number in wanted:
-            if number not in self.written:
-                self._write(number)
         keep = {self._path(number).name for number in wanted}
-        for path in self.directory.iterdir():
+        for path in self.directory.iterdir():  # first, as the disk may be full
             if path.name not in keep:
                 path.unlink()
         self.written &= set(wanted)
+        for number in wanted:
+            if number not in self.written:
+                self._write(number)
         return [self._path(number) for number in wanted]
 
     def load(self, numbers: list[int], files: Mapping[str, Path]) -> None:
@@ -49,9 +54,7 @@ class SegmentFiles:
 
     def _write(self, number: int) -> None:
         parts = {name: part.clone() for name, part in self.replay.segment_dict(number).items()}  # not the whole ring
-        temporary = self._path(number).with_suffix(".tmp")
-        torch.save(parts, temporary)
-        os.replace(temporary, self._path(number))
+        save_file(self._path(number), parts)
         self.written.add(number)
 
 
