@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Small screens are enlarged by a whole factor, so that their pixels stay squares.
 SMALLEST_HEIGHT = 288
+# A caller's frames wait for ffmpeg in a short queue, and the caller waits so many seconds for a place in it.
+WAITING_FRAMES, PATIENCE = 8, 10.0
 MP4_OPTIONS = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart")
 
 
@@ -182,8 +184,8 @@ def _ffmpeg() -> str:
 class VideoWorker:
     """Encodes one video at a time in a thread of its own; the work is ffmpeg's, in its own process.
 
-    The frames are taken in that thread. Give it a list, or an iterator that shares nothing with the training: a rollout
-    on the live network and the global random numbers would make the run irreproducible.
+    `submit` takes the frames in that thread: they must share nothing with the training. `record` takes them in the
+    caller's, as a rollout of the live network wants it.
 
     Args:
         on_done: called in the worker's thread with each finished `Video`; by default it is logged.
@@ -214,6 +216,45 @@ class VideoWorker:
         self._jobs.put((frames, path_stem))
         return True
 
+    def record(self, frames: Iterable[np.ndarray], path_stem: Path) -> bool:
+        """Make the frames in this thread while they are encoded in the worker's; a few are in memory at a time.
+
+        Args:
+            frames: not begun at all while another video is being made, and not finished where the encoder fails.
+
+        Returns:
+            Whether all frames were handed over; the end of the encoding is not waited for.
+
+        Raises:
+            Exception: whatever ``frames`` raises, and then there is no video.
+        """
+        waiting: queue.Queue[np.ndarray | None] = queue.Queue(WAITING_FRAMES)
+        if not self.submit(_until_none(waiting), path_stem):
+            return False
+        try:
+            whole = all(self._hand_over(frame, waiting) for frame in frames)
+        except BaseException:
+            self._cancel()
+            raise
+        finally:
+            closed = self._hand_over(None, waiting)
+        return whole and closed
+
+    def _hand_over(self, frame: np.ndarray | None, waiting: queue.Queue[np.ndarray | None]) -> bool:
+        """Put a frame, or the end, into the queue; not if nobody takes them any more."""
+        end = time.monotonic() + PATIENCE
+        while self.busy:
+            try:
+                waiting.put(frame, timeout=0.1)
+            except queue.Full:
+                if time.monotonic() > end:  # ffmpeg hangs
+                    self._cancel()
+                if self._cancel.cancelled:
+                    return False
+            else:
+                return True
+        return False
+
     def close(self, timeout: float = 10.0) -> None:
         """Let the video at hand finish within `timeout` seconds, else discard it. More than once does no harm."""
         if self._thread is None:
@@ -234,3 +275,8 @@ class VideoWorker:
                 logger.warning("no video %s: %s", stem.name, error, exc_info=not isinstance(error, VideoError))
             finally:
                 self._busy.clear()
+
+
+def _until_none(waiting: queue.Queue[np.ndarray | None]) -> Iterator[np.ndarray]:
+    while (frame := waiting.get()) is not None:
+        yield frame

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,7 @@ def test_a_failing_rollout_is_a_warning_and_the_next_video_is_made(
 def test_a_hanging_ffmpeg_is_given_up_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake = tmp_path / "ffmpeg"
-    fake.write_text("#!/bin/sh\nexec sleep 60\n")
-    fake.chmod(0o755)
-    monkeypatch.setattr(video, "_ffmpeg", lambda: str(fake))
+    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "exec sleep 60")
     worker = VideoWorker()
     worker.submit(squares(2000), tmp_path / "videos" / "a")  # more than a pipe holds: the thread blocks in write
     time.sleep(0.2)
@@ -172,6 +170,69 @@ def test_a_hanging_ffmpeg_is_given_up_at_the_end(
     assert time.monotonic() - begin < 3
     assert "given up" in caplog.text
     assert names(tmp_path / "videos") == []
+
+
+def fake_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(video, "_ffmpeg", lambda: str(path))
+
+
+# -- frames that the caller makes --------------------------------------------------------------------------------------
+def watched(count: int, alive: list[int]) -> Iterator[np.ndarray]:
+    """Frames of 432 x 720, made in the caller's thread; `alive` is how many were in memory as each was made."""
+    here: list[weakref.ref[np.ndarray]] = []
+    for i in range(count):
+        assert threading.current_thread() is threading.main_thread()
+        frame = np.full((432, 720, 3), i % 200, np.uint8)
+        here.append(weakref.ref(frame))
+        alive.append(sum(ref() is not None for ref in here))
+        yield frame
+
+
+def test_a_recording_holds_a_few_frames_only_and_does_not_wait_for_the_gif(tmp_path: Path) -> None:
+    done: list[Video] = []
+    alive: list[int] = []
+    worker = VideoWorker(done.append)
+    assert worker.record(watched(120, alive), tmp_path / "a")
+    assert worker.busy
+    never = iter(squares(1))
+    assert not worker.record(never, tmp_path / "b")
+    assert next(never, None) is not None  # not a single one was made
+    worker.close(30)
+    assert [made.frames for made in done] == [120]
+    assert max(alive) <= video.WAITING_FRAMES + 4
+    assert names(tmp_path) == ["a.gif", "a.mp4"]
+
+
+@pytest.mark.parametrize("script", ["exit 1", "exec sleep 60"])
+def test_an_ffmpeg_that_dies_or_hangs_ends_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, script: str
+) -> None:
+    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, script)
+    monkeypatch.setattr(video, "PATIENCE", 0.5)
+    alive: list[int] = []
+    worker = VideoWorker()
+    begin = time.monotonic()
+    assert not worker.record(watched(600, alive), tmp_path / "videos" / "a")
+    assert time.monotonic() - begin < 5
+    assert len(alive) < 300  # nobody plays on for a video that cannot be made
+    wait_for(lambda: not worker.busy)
+    worker.close()
+    assert "no video a: " in caplog.text
+    assert names(tmp_path / "videos") == []
+
+
+def test_a_rollout_that_raises_in_a_recording_is_the_callers_error(tmp_path: Path) -> None:
+    worker = VideoWorker()
+    with pytest.raises(ZeroDivisionError):
+        worker.record(frames_that("raise"), tmp_path / "a")
+    wait_for(lambda: not worker.busy)
+    assert names(tmp_path) == []
+    assert worker.record(squares(4), tmp_path / "b")
+    assert worker.record(iter(()), tmp_path / "c") is False
+    worker.close()
+    assert names(tmp_path) == ["b.gif", "b.mp4"]
 
 
 RUN = """
