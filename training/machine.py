@@ -17,6 +17,6 @@ def prepare(torch_threads: int) -> None:
     torch.set_num_threads(torch_threads)
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        # glibc before 2.35 takes 32 MiB at most. Alone the other call would do harm: it stops glibc from adapting.
+        if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, size) for size in (1 << 30, 1 << 25)):
             mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
