@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from puffer_envs.registry import usable_cores
 from training.records import clean_text, size_text
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -19,6 +20,8 @@ MIB, GIB = 1 << 20, 1 << 30
 BASE_BYTES, WORKER_BYTES, EMULATOR_BYTES = 300 * MIB, 40 * MIB, 1 * MIB
 # Weights, target, gradient and Adam's two moments.
 COPIES_OF_WEIGHTS = 5
+# Some hundred states of a Game Boy.
+SAVESTATES_BYTES = 64 * MIB
 
 
 class UserError(Exception):
@@ -38,13 +41,18 @@ def preflight(
     """Everything that can be checked without writing; the run's folder, which may not exist yet.
 
     Args:
-        disk_bytes: what the run will at least write.
+        disk_bytes: what the run's checkpoints will take, see `predict_disk`; a resumed run has a part of it already.
         memory: what -> bytes that it will take, see `predict_memory`.
     """
     folder = check_run(runs_dir, savestates_dir, run_name, resume)
-    for path in (folder, savestates_dir / run_name):
+    held = held_bytes(folder / "checkpoints") if resume else 0
+    savestates = savestates_dir / run_name
+    for path, needed, option in (
+        (folder, max(disk_bytes - held, 0), "--runs-dir"),
+        (savestates, SAVESTATES_BYTES, "--savestates-dir"),
+    ):
         check_writable(path)
-        check_disk(path, disk_bytes)
+        check_disk(path, needed, option)
     check_memory(memory)
     return folder
 
@@ -79,13 +87,13 @@ def check_writable(path: Path) -> Path:
     return existing
 
 
-def check_disk(path: Path, needed: int) -> int:
-    """Free bytes where ``path`` lies or will lie."""
+def check_disk(path: Path, needed: int, option: str = "--runs-dir") -> int:
+    """Free bytes where ``path`` lies or will lie, which is where ``option`` says."""
     free = shutil.disk_usage(_existing(path)).free
     if free < needed:
         raise UserError(
             f"{size_text(free)} are free where {path} lies and the run needs {size_text(needed)}: "
-            "make room, or move the run with --runs-dir"
+            f"make room, or choose another place with {option}"
         )
     return free
 
@@ -140,19 +148,44 @@ def predict_memory(
     }
 
 
+def predict_disk(
+    *, replay_records: int, record_bytes: int, parameters: int, total_steps: int, save_interval: int, kept: int
+) -> int:
+    """What the checkpoints of a run will take at the most: at the end, while one more than those kept is written.
+
+    A record is written once and shared by all checkpoints that hold it. The newest ones are a save interval apart, so
+    together they span the replay and `kept` intervals; the best one may be older, with a whole replay of its own.
+
+    Args:
+        save_interval: records between two checkpoints; 0 where they come at unknown times.
+        kept: newest checkpoints that stay.
+    """
+    apart = min(save_interval or replay_records, replay_records)
+    records = min(replay_records + kept * apart + replay_records, total_steps)
+    return records * record_bytes + (kept + 2) * COPIES_OF_WEIGHTS * 4 * parameters
+
+
+def held_bytes(folder: Path) -> int:
+    """What a folder's files take; one with several names, as a segment of the replay has, counts once."""
+    stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(stat.st_dev, stat.st_ino): stat.st_size for stat in stats}.values())
+
+
 def available_memory() -> int:
     """Bytes that can still be had, a container's limit included."""
     free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     meminfo = _read(Path("/proc/meminfo"))
     if match := re.search(r"MemAvailable:\s+(\d+) kB", meminfo):
         free = int(match[1]) * 1024
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    for folder, limit, used, cache in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        bound, taken = _read(Path(limit)).strip(), _read(Path(used)).strip()
+        bound, taken = (_read(Path(folder, name)).strip() for name in (limit, used))
         if bound.isdigit() and taken.isdigit():
-            free = min(free, max(0, int(bound) - int(taken)))
+            # Files that were written and left, as checkpoints are, count as taken but give way at once.
+            match = re.search(rf"^{cache} (\d+)$", _read(Path(folder, "memory.stat")), re.MULTILINE)
+            free = min(free, max(0, int(bound) - int(taken) + (int(match[1]) if match else 0)))
     return free
 
 
@@ -178,7 +211,7 @@ def banner(
         "run": f"{run_name}, {start}",
         "game": f"{env}, {num_envs} environments in {workers}",
         "network": model,
-        "device": f"{_device_text(device)}, {torch_threads} torch threads of {_cores()} cores",
+        "device": f"{_device_text(device)}, {torch_threads} torch threads of {usable_cores()} cores",
         "versions": f"Python {platform.python_version()}, " + ", ".join(_versions()),
         "memory": f"{size_text(sum(memory.values()))} predicted, {size_text(available_memory())} free",
         "disk": f"{size_text(shutil.disk_usage(_existing(folder)).free)} free",
@@ -192,10 +225,6 @@ def _device_text(device: torch.device) -> str:
         return device.type
     properties = torch.cuda.get_device_properties(device)
     return f"{device} ({properties.name}, {size_text(properties.total_memory)})"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _versions() -> list[str]:

@@ -5,12 +5,15 @@ from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from training import preflight
+from training import checkpoint, preflight
 from training.preflight import GIB, MIB, UserError
 from training.records import size_text
+from training.replay import SequenceReplay
+from training.segments import SegmentFiles
 
 
 @pytest.fixture
@@ -89,8 +92,12 @@ def test_a_file_or_a_forbidden_folder_in_the_way(here: dict[str, Any], monkeypat
 def test_too_little_disk_or_memory(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage(9 * GIB, 9 * GIB, 300 * MIB))
-    with pytest.raises(UserError, match=r"300\.0 MB are free where .* needs 2\.0 GB: make room"):
+    with pytest.raises(UserError, match=r"300\.0 MB are free where .* needs 2\.0 GB: make room, .*runs-dir"):
         preflight.preflight(**here | {"disk_bytes": 2 * GIB})
+    monkeypatch.setattr(preflight, "SAVESTATES_BYTES", GIB)
+    with pytest.raises(UserError, match=r"savestates.* needs 1\.0 GB: make room, .* with --savestates-dir"):
+        preflight.preflight(**here)
+    monkeypatch.undo()
     monkeypatch.setattr(preflight, "available_memory", lambda: 4 * GIB)
     preflight.preflight(**here | {"memory": {"the replay": 3 * GIB, "x": GIB}})
     with pytest.raises(UserError, match=r"about 4\.1 GB of memory and 4\.0 GB are free; most .* 3\.0 GB, is for the r"):
@@ -105,8 +112,79 @@ def test_a_container_is_smaller_than_its_machine(monkeypatch: pytest.MonkeyPatch
     }
     monkeypatch.setattr(preflight, "_read", lambda path: files.get(str(path), ""))
     assert preflight.available_memory() == GIB
+    files["/sys/fs/cgroup/memory.stat"] = f"active_file 1\ninactive_file {GIB // 2}\nunevictable 0\n"
+    assert preflight.available_memory() == GIB + GIB // 2  # checkpoints that lie in the page cache are no hindrance
     files["/sys/fs/cgroup/memory.max"] = "max\n"
     assert preflight.available_memory() == 8 * GIB
+    files |= {
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes": f"{3 * GIB}\n",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes": f"{2 * GIB}\n",
+        "/sys/fs/cgroup/memory/memory.stat": f"inactive_file 7\ntotal_inactive_file {GIB // 4}\n",
+    }
+    assert preflight.available_memory() == GIB + GIB // 4
+
+
+class Swarm:
+    """A run reduced to what takes disk: a replay of 2 rows that is saved every `interval` records, and its peak."""
+
+    RECORDS, ROW, KEPT = 2 * 16 * 24, 1_000, 3
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.peak, self.step = folder, 0, 0
+        self.replay = SequenceReplay(self.RECORDS, 2, self.ROW, slice(0, 8), 4, 0, 8, segment=16)
+        self.segments = SegmentFiles(self.replay, folder / "replay")
+        prune = checkpoint._prune
+
+        def measure(*args: Any) -> None:  # the moment of most files: all are written and none is dropped
+            self.peak = max(self.peak, preflight.held_bytes(folder))
+            prune(*args)
+
+        monkeypatch.setattr(checkpoint, "_prune", measure)
+
+    def play(self, steps: int, interval: int) -> None:
+        flags, nothing = torch.zeros(2, dtype=torch.bool), torch.zeros(2)
+        rows = torch.zeros(2, self.ROW, dtype=torch.uint8)
+        for _ in range(0, steps, 2):
+            self.step += 2
+            self.replay.append(np.arange(2), rows, torch.zeros(2, 0), flags, nothing, nothing, flags)
+            if self.step % interval == 0:
+                parts = {"replay": self.replay.state_dict()}
+                where = self.folder / "checkpoints"
+                path = checkpoint.save(where, self.step, parts, link_files=self.segments.write(), keep=self.KEPT)
+                if checkpoint.best(where) is None:
+                    checkpoint.mark_best(path)  # and so it stays
+
+
+@pytest.mark.parametrize("interval", [192, 960])  # a quarter of the replay, and more than it holds
+@pytest.mark.parametrize("share", [0.5, 8])  # of the replay: a short run, and one that fills it many times
+def test_the_disk_forecast_is_what_the_checkpoints_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: int, share: float
+) -> None:
+    swarm, total = Swarm(tmp_path / "run", monkeypatch), max(int(Swarm.RECORDS * share), interval)
+    swarm.play(total, interval)
+    forecast = preflight.predict_disk(
+        replay_records=Swarm.RECORDS,
+        record_bytes=Swarm.ROW + 8,
+        parameters=0,
+        total_steps=total,
+        save_interval=interval,
+        kept=Swarm.KEPT,
+    )
+    assert 0.75 < swarm.peak / forecast < 1.25
+
+
+def test_a_resumed_run_has_a_part_of_its_disk_already(
+    here: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = here["runs_dir"] / "big_run_01"
+    Swarm(folder, monkeypatch).play(400, 200)
+    held = preflight.held_bytes(folder / "checkpoints")
+    assert 400 * Swarm.ROW < held < 500 * Swarm.ROW  # shared segments are counted once
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage(9 * GIB, 9 * GIB, 300 * MIB))
+    preflight.preflight(**here | {"resume": True, "disk_bytes": 300 * MIB + held})
+    with pytest.raises(UserError, match="make room"):
+        preflight.preflight(**here | {"resume": True, "disk_bytes": 300 * MIB + held + 1})
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
