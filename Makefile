@@ -32,6 +32,8 @@ rom: $(READY)  ## rebuild the built-in game; needs SDCC 4.2 (Debian: apt install
 	$(BIN)/python -m puffer_envs.pokemon_red.rom.build
 
 $(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+	  { echo "this project needs Python 3.11 or 3.12, not `$(PYTHON) --version`: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
 	@touch $@

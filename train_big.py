@@ -30,16 +30,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     with StopSignals(run.dashboard.restore) as signals, run:
         try:
             loop(run, signals)
+            run.save()
         except NonFiniteError as error:
             log.error("%s; the batch is in %s", error, run.save_batch(error.batch))
             return 1
-        run.save()
         return signals.exit_code
 
 
 def loop(run: Run, signals: StopSignals) -> None:
     """One decision of every row at a time until the steps are done or a signal asks to stop."""
-    while run.collector.global_step < run.config.total_steps and not signals.requested:
+
+    def stop() -> bool:
+        return signals.requested is not None
+
+    if run.evaluation_pending and run.evaluate(stop):
+        run.save(best=True)
+    while run.collector.global_step < run.config.total_steps and not stop():
         before = run.collector.global_step
         with run.clock("act"):
             run.collector.begin()
@@ -52,7 +58,7 @@ def loop(run: Run, signals: StopSignals) -> None:
         now = run.collector.global_step
         if every(run.config.log_interval, before, now):
             run.log_line()
-        best = every(run.config.evaluation.interval, before, now) and run.evaluate()
+        best = every(run.config.evaluation.interval, before, now) and run.evaluate(stop)
         if every(run.config.video_interval, before, now):
             run.film()
         if best or every(run.config.save_interval, before, now):
@@ -82,22 +88,17 @@ def steer(run: Run, step: Step) -> None:
         manager.on_episode(finished.episode, now)
     for state_id in manager.drain_evicted():
         env.remove_state(state_id)
-    for finished in step.episodes:
-        start_from(run, finished.episode.row)
+    agents = env.spec.agents_per_env
+    for index in np.flatnonzero(step.returned[::agents]).tolist():
+        manager.on_lost(index)
+    for index in np.flatnonzero(step.began[::agents]).tolist():
+        env.set_next_start(index, manager.next_start(index))
     pulled = manager.pull(env.num_envs)
-    if pulled is not None:
-        for row in np.flatnonzero(pulled):
-            start_from(run, int(row))
-        env.request_reset(pulled)
-    if step.events:
-        env.want_states(manager.wanted())
-
-
-def start_from(run: Run, row: int) -> None:
-    """Choose the next start of a row's environment."""
-    agents = run.env.spec.agents_per_env
-    if row % agents == 0:
-        run.env.set_next_start(row // agents, run.manager.next_start(row))
+    for index, state_id in pulled.items():
+        env.set_next_start(index, state_id)
+    if pulled:
+        env.request_reset(np.isin(np.arange(env.num_envs), list(pulled)))
+    run.want_states()
 
 
 if __name__ == "__main__":

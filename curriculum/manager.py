@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from puffer_envs.base import Episode, Event, FailedStart, Milestone
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", str, str | None)
 
 VERSION = 1
 MAX_FAILURES = 2  # loads that may fail before a state is evicted
@@ -83,12 +85,14 @@ class CurriculumManager:
         *,
         rom_sha1: str = "",
         run_name: str | None = None,
+        agents_per_env: int = 1,
     ) -> None:
         self.milestones = tuple(milestones)
         self.config = config or CurriculumConfig()
         self.posteriors = Posteriors(self.milestones)
         self.store = StateStore(Path(directory))
         self.rom_sha1 = rom_sha1
+        self.agents_per_env = agents_per_env
         self.run_name = run_name or self.store.directory.resolve().name
         self.global_step = 0  # the latest that any message told
         self._index = {milestone.name: m for m, milestone in enumerate(self.milestones)}
@@ -98,8 +102,7 @@ class CurriculumManager:
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self._known = np.zeros(len(self.milestones), np.bool_)  # [M], a state of it exists or existed
         self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
-        self._forced: dict[int, str] = {}  # row -> where a pull sends it
-        self._cut: set[int] = set()  # rows whose running episode a pull ends
+        self._cut: set[int] = set()  # environments whose running episode a pull ends
         self._evicted: list[str] = []
         self._starts, self._new_games = 0, 0
         self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest starts
@@ -129,8 +132,7 @@ class CurriculumManager:
     def on_episode(self, episode: "Episode", global_step: int) -> None:
         """An episode ended: posteriors (and with them the scores), and the use of its state."""
         self.global_step = max(self.global_step, global_step)
-        cut = episode.row in self._cut and episode.truncated
-        self._cut.discard(episode.row)
+        cut = episode.row // self.agents_per_env in self._cut and episode.truncated
         self.posteriors.update(episode, cut)
         if (entry := self.store.entries.get(episode.start_state or "")) is not None:
             self.store.update(entry.id, uses=entry.uses + 1)
@@ -146,36 +148,31 @@ class CurriculumManager:
             self.store.quarantine(entry.id, f"could not be loaded {failures} times, at last: {failure.reason}")
             self._evicted.append(entry.id)
 
+    def on_lost(self, env: int) -> None:
+        """An environment's worker was lost, and its episode with it: nothing was learned of that."""
+        self._cut.discard(env)
+
     # -- answers -------------------------------------------------------------------------------------------------
-    def next_start(self, row: int) -> str | None:
-        """Where the next episode of a row begins: the id of a state, or None for a new game."""
-        forced = self._forced.pop(row, None)
-        state_id = forced if forced in self.store.entries else self._sample()
-        kind = NEW_GAME if state_id is None else sampling.TIERS.index(self.store.entries[state_id].tier)
-        self._starts += 1
-        self._new_games += state_id is None
-        self._recent.append(kind)
-        return state_id
+    def next_start(self, env: int) -> str | None:
+        """Where the episode of an environment after the one that just began will begin: a state's id, None: new game."""
+        self._cut.discard(env)
+        return self._started(self._sample())
 
-    def pull(self, num_envs: int) -> np.ndarray | None:
-        """Rows to end now and send to a first-ever milestone, bool [num_envs]; once for each, None otherwise.
+    def pull(self, num_envs: int) -> dict[int, str]:
+        """Environments to end now, and the state of a first-ever milestone that each begins from; once for each.
 
-        Of several first-ever milestones since the last call the furthest counts. The next `next_start` of each row in
-        the mask gives a state of it.
+        Of several first-ever milestones since the last call the furthest counts.
         """
         m, self._pull_to = self._pull_to, None
         if m is None:
-            return None
+            return {}
         states = [entry.id for entry in self.store.entries.values() if entry.milestone == self.milestones[m].name]
         count = num_envs if self.config.mode == "frontier" else num_envs // 2
         if not states or not count:
-            return None
-        mask = np.zeros(num_envs, np.bool_)
-        mask[self._rng.permutation(num_envs)[:count]] = True
-        rows = np.flatnonzero(mask).tolist()
-        self._forced.update((row, states[i % len(states)]) for i, row in enumerate(rows))
-        self._cut.update(rows)
-        return mask
+            return {}
+        chosen = sorted(self._rng.permutation(num_envs)[:count].tolist())
+        self._cut.update(chosen)
+        return {env: self._started(states[i % len(states)]) for i, env in enumerate(chosen)}
 
     def wanted(self) -> np.ndarray:
         """Milestones whose states are worth their 15 ms now, bool [M]: places are free, or the newest is old."""
@@ -217,6 +214,14 @@ class CurriculumManager:
         """Fractions of the recent starts: new games and the three tiers."""
         kinds = np.bincount(np.array(self._recent, np.int64) - NEW_GAME, minlength=len(sampling.TIERS) + 1)
         return dict(zip(("new", *sampling.TIERS), (kinds / max(1, kinds.sum())).tolist(), strict=True))
+
+    def _started(self, state_id: T) -> T:
+        """Count a start."""
+        kind = NEW_GAME if state_id is None else sampling.TIERS.index(self.store.entries[state_id].tier)
+        self._starts += 1
+        self._new_games += state_id is None
+        self._recent.append(kind)
+        return state_id
 
     # -- sampling ------------------------------------------------------------------------------------------------
     def _sample(self) -> str | None:
@@ -287,7 +292,7 @@ class CurriculumManager:
             else:
                 self.store.adopt(entry, data)
         if self.config.seed_dir and self.rom_sha1:
-            self._register_shipped(Path(self.config.seed_dir))
+            self._register_shipped(_shipped(self.config.seed_dir))
         self._known[[self._index[entry.milestone] for entry in self.store.entries.values()]] = True
 
     def _register_shipped(self, directory: Path) -> None:
@@ -320,7 +325,6 @@ class CurriculumManager:
             "global_step": self.global_step,
             "known": self._known.copy(),
             "pull_to": self._pull_to,
-            "forced": {str(row): state_id for row, state_id in self._forced.items()},
             "cut": sorted(self._cut),
             "evicted": list(self._evicted),
             "starts": self._starts,
@@ -347,8 +351,17 @@ class CurriculumManager:
         self.global_step = int(state["global_step"])
         self._known[:] = np.asarray(state["known"])
         self._pull_to = state["pull_to"]
-        self._forced = {int(row): state_id for row, state_id in state["forced"].items()}
         self._cut = set(state["cut"])
         self._evicted = list(state["evicted"])
         self._starts, self._new_games = int(state["starts"]), int(state["new_games"])
         self._recent = deque(state["recent"], maxlen=RECENT_STARTS)
+
+
+def _shipped(folder: str) -> Path:
+    """A folder as named, or within the project where it is not found from the working directory."""
+    path = Path(folder)
+    if not path.is_absolute() and not path.is_dir():
+        path = Path(__file__).resolve().parents[1] / folder
+    if not path.is_dir():
+        log.warning("--curriculum.seed-dir %s does not exist: the run begins without savestates", folder)
+    return path

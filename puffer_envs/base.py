@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs.layout import ObsLayout
+from puffer_envs.milestone import Milestone
 
 if TYPE_CHECKING:
     from pufferlib.pufferlib import PufferEnv
@@ -41,15 +42,6 @@ else:
     PufferEnv = _puffer_env()
 
 StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]
-
-
-class Milestone(NamedTuple):
-    """Something worth reaching in a game: the unit of the curriculum. Games may extend it."""
-
-    name: str
-    tier: str  # "early", "mid" or "late"
-    predecessor: str | None  # the milestone after which the deadline starts to run
-    deadline: int  # T_m, decisions
 
 
 class EnvSpec(NamedTuple):

@@ -96,6 +96,14 @@ class BatchedEnv(VectorEnv):
         """The world of one environment: what `begin` reads."""
         raise NotImplementedError
 
+    @staticmethod
+    def pack_state(state: bytes) -> bytes:
+        """A savestate as it shall be kept for `begin`: as it is, or in a smaller form that `begin` reads too.
+
+        Packing what is packed changes nothing: the pool packs a state once, before it goes to all workers.
+        """
+        return state
+
     def row_arrays(self) -> dict[str, np.ndarray]:
         """The game's own arrays of first axis num_envs (or N) that make up a row beside its world."""
         return {}
@@ -250,7 +258,7 @@ class BatchedEnv(VectorEnv):
         self.wanted_states[:] = wanted
 
     def add_state(self, state_id: str, state: bytes) -> None:
-        self.states[state_id] = state
+        self.states[state_id] = self.pack_state(state)
 
     def remove_state(self, state_id: str) -> None:
         self.states.pop(state_id, None)

@@ -28,6 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from puffer_envs.process import WORKER_VARIABLE
+
 _FRAME = struct.Struct("<cI")  # kind of message, size of its payload
 _SERVER_CALL = struct.Struct("<ci")  # b"F" fork, b"W" wait for a process id
 _SERVER_REPLY = struct.Struct("<i")  # process id, or wait status
@@ -240,9 +242,9 @@ class ForkServer:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without keys, and with one thread for every numeric library."""
+    """This process's environment without keys, for a worker: with one thread for every numeric library."""
     kept = {name: value for name, value in os.environ.items() if not any(w in name.upper() for w in _SECRET_WORDS)}
-    return kept | dict.fromkeys(_ONE_THREAD, "1")
+    return kept | dict.fromkeys((WORKER_VARIABLE, *_ONE_THREAD), "1")
 
 
 def serve(descriptor: int, bound_to_parent: bool) -> None:

@@ -22,6 +22,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from puffer_envs.process import cache_home
+
 _config: Any = numba.config  # numba fills this module at run time, so a type checker finds it empty
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,14 +67,7 @@ def source_hash(game: str = "") -> str:
 @cache
 def cache_directory(game: str = "") -> Path | None:
     """Where this process keeps compiled code of a game; None where no directory can be written."""
-    return _prepare(_user_cache() / "puffer_envs" / source_hash(game))
-
-
-def _user_cache() -> Path:
-    if "XDG_CACHE_HOME" in os.environ:
-        return Path(os.environ["XDG_CACHE_HOME"])
-    home = Path(os.path.expanduser("~"))
-    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
+    return _prepare(cache_home() / "kernels" / source_hash(game))
 
 
 def _prepare(directory: Path) -> Path | None:

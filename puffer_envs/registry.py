@@ -1,7 +1,6 @@
 """THE table of games: name -> where it is and what trains it. Modules load when they are asked for."""
 
 import difflib
-import os
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -9,6 +8,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from puffer_envs.base import VectorEnv
+from puffer_envs.process import usable_cores
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -114,10 +114,3 @@ def rom_sha1(name: str, config: Any) -> str:
     """SHA-1 of the cartridge that an emulated game plays, which its savestates belong to; "" for the other games."""
     load_rom = getattr(module(name), "load_rom", None)
     return "" if load_rom is None else load_rom(config.rom).sha1
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which in a container is fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -20,15 +20,18 @@ _2_TO_MINUS_53 = 1.0 / (1 << 53)
 
 
 def streams(seed: int, first_env: int, num_envs: int) -> np.ndarray:
-    """Streams of the environments ``first_env ... first_env + num_envs - 1`` under one seed, uint64 [num_envs, 2]."""
+    """Streams of the environments ``first_env ... first_env + num_envs - 1`` under one seed, uint64 [num_envs, 2].
+
+    The spawn keys (0, index) are theirs; those of a run's other users of the same seed begin with another number.
+    """
     result = np.zeros((num_envs, 2), np.uint64)
     for i in range(num_envs):
-        result[i, 0] = np.random.SeedSequence(seed, spawn_key=(first_env + i,)).generate_state(1, np.uint64)[0]
+        result[i, 0] = np.random.SeedSequence(seed, spawn_key=(0, first_env + i)).generate_state(1, np.uint64)[0]
     return result
 
 
 @kernel
-def _mix(z: np.uint64) -> np.uint64:
+def mix(z: np.uint64) -> np.uint64:
     """The finaliser of splitmix64: a bijection that spreads each bit over all."""
     z = (z ^ (z >> _S30)) * _MULTIPLY_1
     z = (z ^ (z >> _S27)) * _MULTIPLY_2
@@ -41,7 +44,7 @@ def next_u64(stream: np.ndarray) -> np.uint64:
     stream[1] += _ONE
     # Mixed twice, with the key in between: one round alone would make streams whose keys lie a multiple of _GOLDEN
     # apart shifted copies of each other.
-    return _mix(_mix(stream[0] + stream[1] * _GOLDEN) ^ stream[0])
+    return mix(mix(stream[0] + stream[1] * _GOLDEN) ^ stream[0])
 
 
 @kernel

@@ -92,7 +92,7 @@ def test_figures_add_up(small_run):
     logs = [line for line in lines if "r_total" in line]
     assert [line["step"] for line in logs] == [400, 800, 1200, 1600]
     for line in logs:
-        parts = line["r_env"] + 0.1 * line["r_rnd"] + 0.05 * line["r_novel"] + 0.05 * line["r_bayes"]
+        parts = line["r_env"] + 0.1 * line["r_rnd"] + 0.1 * line["r_novel"] + 0.05 * line["r_bayes"]
         assert line["r_total"] == pytest.approx(parts, abs=1e-4)
         terms = sum(value for name, value in line.items() if name.startswith("reward/"))
         assert line["r_env"] == pytest.approx(terms, abs=1e-4)
@@ -109,6 +109,21 @@ def test_an_existing_run_is_not_overwritten(small_run, capsys):
     assert code == 2
     assert "--resume" in errors
     assert (folder / "runs" / "one" / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--num-envs", "8"], "num_envs = 4"),
+        (["--policy.hidden", "64"], "policy"),
+        (["--learner.replay-size", "8192"], "a replay of 4,096 records"),
+    ],
+)
+def test_a_resume_cannot_change_what_a_checkpoint_is_shaped_by(small_run, capsys, flags, words):
+    folder, _ = small_run
+    code, errors = call(*SMALL, "--run-name", "one", "--resume", *flags, folder=folder, capsys=capsys)
+    assert code == 2
+    assert words in errors
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from policies import registry as policy_registry
 from policies.protocol import RecurrentQNetwork
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
-from training import checkpoint, machine, preflight
+from training import checkpoint, cli, machine, preflight
 from training.background import BackgroundLearner
 from training.collect import Collector
 from training.config import RunConfig
@@ -41,12 +41,14 @@ def build(config: RunConfig) -> Run:
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
     memory = _preflight(config, spec, policy, device)
+    if config.resume:
+        _check_settings(config)
     saved = _newest(config) if config.resume else None
     run = _assemble(config, _tried(lambda: make_env(config)), policy, device)
     if saved is None:
         run.start()
     else:
-        run.resume(saved)
+        _tried(lambda: run.resume(saved))
     for line in _banner(config, device, memory, saved).splitlines():
         run.logger.message(line)
     return run
@@ -86,6 +88,7 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, devi
             seed=int(seeds[0]),
             rom_sha1=env_registry.rom_sha1(config.env, config.game),
             run_name=config.run_name,
+            agents_per_env=env.spec.agents_per_env,
         ),
         sampling=np.random.default_rng(seeds[1]),
     )
@@ -144,8 +147,26 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
     )
 
 
+# What a checkpoint's arrays are shaped by.
+FIXED = ("env", "algo", "num_envs", "model_size", "policy")
+
+
+def _check_settings(config: RunConfig) -> None:
+    """A resumed run keeps the settings that its checkpoint is shaped by."""
+    saved = cli.saved_settings(config)
+    ours = cli.plain(config)
+    for name in FIXED:
+        if name in saved and saved[name] != ours[name]:
+            raise UserError(f"run '{config.run_name}' has {name} = {saved[name]}, which --resume cannot change")
+    sizes = saved.get("learner", {}).get("replay_size", config.learner.replay_size), config.learner.replay_size
+    if sizes[0] != sizes[1]:
+        raise UserError(f"run '{config.run_name}' has a replay of {sizes[0]:,} records, which --resume cannot change")
+
+
 def _newest(config: RunConfig) -> checkpoint.Loaded:
-    path = checkpoint.latest_valid(config.runs_dir / config.run_name / "checkpoints")
+    folder = config.runs_dir / config.run_name / "checkpoints"
+    checkpoint.clean(folder)  # what the end of the last process left half-written
+    path = checkpoint.latest_valid(folder)
     if path is None:
         raise UserError(
             f"run '{config.run_name}' has no valid checkpoint to resume from: begin a new one under another --run-name"

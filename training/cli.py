@@ -34,7 +34,10 @@ def parse(argv: Sequence[str]) -> RunConfig:
         base = _with_preset(base, name)
     for settings, file in zip(first.settings, first.files, strict=True):
         base = with_settings(base, settings, file)
-    config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
+    try:
+        config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
+    except ValueError as error:  # a settings class that checks itself
+        raise UserError(str(error)) from error
     return _resolve(config)
 
 
@@ -51,11 +54,13 @@ def _first_pass(argv: Sequence[str]) -> argparse.Namespace:
         first, _ = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
+    if first.resume and not first.run_name:
+        raise UserError("--resume needs the --run-name of the run to go on with")
     saved = first.runs_dir / (first.run_name or "") / "config.toml"
-    first.files = [saved] if first.resume and first.run_name and saved.is_file() else []
+    first.files = [saved] if first.resume and saved.is_file() else []
     first.files += [first.config] if first.config is not None else []
     first.settings = [_read(file) for file in first.files]
-    for name in DECISIVE:
+    for name in (*DECISIVE, "preset"):
         written = [settings[name] for settings in first.settings if name in settings]
         if getattr(first, name) is None:
             setattr(first, name, written[-1] if written else getattr(RunConfig, name))
@@ -109,6 +114,8 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
         UserError: a key that does not exist, or a value of another type.
     """
     current = config._asdict() if hasattr(config, "_asdict") else _shallow(config)
+    if isinstance(settings.get("env"), dict):
+        raise UserError(f"the game's own settings stand in a table [game] in {source}: `env` is the game's name")
     changes: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in current:
@@ -117,7 +124,10 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
             changes[key] = with_settings(current[key], value, source)
         else:
             changes[key] = _converted(current[key], value, key, source)
-    return config._replace(**changes) if hasattr(config, "_replace") else dataclasses.replace(config, **changes)
+    try:
+        return config._replace(**changes) if hasattr(config, "_replace") else dataclasses.replace(config, **changes)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
@@ -139,7 +149,7 @@ def _resolve(config: RunConfig) -> RunConfig:
         learner = dataclasses.replace(learner, batch_size=config.batch_size)
     if not learner.replay_size:
         learner = dataclasses.replace(learner, replay_size=200_000 if config.model_size == "slim" else 400_000)
-    if learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
+    if learner.sequence < 1 or learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
         raise UserError(
             f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
             "an update trains whole sequences"
@@ -155,22 +165,28 @@ def _resolve(config: RunConfig) -> RunConfig:
 
 def to_toml(config: RunConfig) -> str:
     """The whole resolved configuration; `--config` reads it back."""
-    return tomli_w.dumps(_plain(config))
+    return tomli_w.dumps(plain(config))
+
+
+def saved_settings(config: RunConfig) -> dict[str, Any]:
+    """What the run of this name wrote down when it began."""
+    return _read(config.runs_dir / config.run_name / "config.toml")
 
 
 def _shallow(config: Any) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Settings as TOML knows them: tables, lists, strings and numbers; what is None is left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = _shallow(value)
     elif hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
+        return {key: plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return os.fspath(value) if isinstance(value, Path) else value
 
 

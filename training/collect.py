@@ -4,6 +4,7 @@
 work in their processes and the learner has the time to itself.
 """
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,8 @@ class Step(NamedTuple):
     rewards: np.ndarray  # float32 [N, 4], unweighted PARTS
     total: np.ndarray  # float32 [N]
     alive: np.ndarray  # bool [N]; the others' workers are out of order
+    began: np.ndarray  # bool [N], an episode has just begun: after the end of another, or of a worker's absence
+    returned: np.ndarray  # bool [N], of these the latter
     events: list[Event]
     episodes: list[FinishedEpisode]
 
@@ -51,14 +54,16 @@ class Actor:
         self.history = FrameHistory(n, policy.history, layout[policy.history_field].size, device)
         self.state = torch.zeros((n, policy.state_size), device=device)
         self.first = np.ones(n, np.bool_)  # the next observation begins an episode
-        pinned = self.device.type == "cuda"
-        self._staging = torch.zeros((n, layout.size), dtype=torch.uint8, pin_memory=pinned)
+        if layout.dtype != np.uint8:
+            raise ValueError(f"networks act on rows of bytes, {env.spec.name} has {layout.dtype}")
+        self._pinned = self.device.type == "cuda"
 
     def to_device(self, observations: np.ndarray) -> Tensor:
         """A copy of the packed rows on the device, uint8 [N, R]; the environments may write on at once."""
-        self._staging.copy_(torch.from_numpy(observations))
-        rows = torch.empty_like(self._staging, device=self.device)
-        return rows.copy_(self._staging, non_blocking=True)
+        rows = torch.from_numpy(observations).clone()
+        if self._pinned:  # the allocator keeps the block until its copy is done
+            return rows.pin_memory().to(self.device, non_blocking=True)
+        return rows.to(self.device)
 
     @torch.inference_mode()
     def act(self, rows: Tensor, epsilon: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
@@ -109,6 +114,7 @@ class Collector:
         self.returns = np.zeros((n, len(PARTS)), np.float64)
         self.start_step = np.zeros(n, np.int64)
         self.epsilon = np.ones(n)
+        self.env_seconds = 0.0  # from the order to step until the last answer
         env.keep_episodes(True)
 
     def begin(self) -> None:
@@ -116,8 +122,12 @@ class Collector:
         self.rows = self.actor.to_device(self.env.observations)
         self.state_before = self.actor.state
         self.epsilon = exploration(self.env.num_agents, self.global_step, self.config)
-        self.actions, self.features = self.actor.act(self.rows, self.epsilon, self.rng)
+        self.actions, features = self.actor.act(self.rows, self.epsilon, self.rng)
+        self._sent = time.perf_counter()
         self.env.send(self.actions)
+        # While the environments work. The surprise is that of the observation acted on, not of the one that follows:
+        # its features are at hand, and the sum over an episode is the same but for its two ends.
+        self.surprise = self.rnd.reward(features) if self.weights[1] else np.zeros(len(self.actions), np.float32)
 
     def finish(self, theta: np.ndarray) -> Step:
         """Wait for the step that `begin` started, reward it and store it.
@@ -126,6 +136,7 @@ class Collector:
             theta: float64 [M], the posterior of each milestone.
         """
         self.env.recv()
+        self.env_seconds += time.perf_counter() - self._sent
         events = self.env.poll_events()
         alive = self.env.masks & self.alive  # a row that has just come back has made no step
         rewards = self._rewards(events, theta)
@@ -134,20 +145,17 @@ class Collector:
         self.global_step += int(alive.sum())
         self.returns[alive] += rewards[alive]
         episodes = [self._finished(episode) for episode in self.env.poll_episodes()]
+        ended = (self.env.terminals | self.env.truncations) & alive
+        returned = self.env.masks & ~self.alive
         self._begin_anew(alive)
-        return Step(rewards, total, alive, events, episodes)
+        return Step(rewards, total, alive, ended | returned, returned, events, episodes)
 
     def _rewards(self, events: list[Event], theta: np.ndarray) -> np.ndarray:
-        """Unweighted PARTS of this step, float32 [N, 4].
-
-        The surprise is that of the observation acted on, not of the one that followed: its features are at hand, and
-        the sum over an episode is the same but for its two ends.
-        """
+        """Unweighted PARTS of this step, float32 [N, 4]."""
         env = self.env
-        surprise = self.rnd.reward(self.features) if self.weights[1] else np.zeros(env.num_agents, np.float32)
         novelty = self.novelty.reward(env.novelty_keys)
         bonus = milestone_bonus(events, theta, env.num_agents)
-        return np.stack([env.rewards, surprise, novelty, bonus], axis=1)
+        return np.stack([env.rewards, self.surprise, novelty, bonus], axis=1)
 
     def _store(self, alive: np.ndarray, total: np.ndarray) -> None:
         env, actor, device = self.env, self.actor, self.actor.device

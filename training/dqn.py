@@ -77,8 +77,8 @@ class DQN:
         self.config = config
         self.device = torch.device(device)
         self.policy = policy.to(self.device)
-        self.target = copy.deepcopy(self.policy).requires_grad_(False)
-        self.acting = copy.deepcopy(self.policy).requires_grad_(False)
+        self.target = _frozen_copy(self.policy)
+        self.acting = _frozen_copy(self.policy)
         # Fused: a fifth of the time on a CPU, and no launch a tensor on a GPU.
         self.optimizer = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
@@ -184,3 +184,11 @@ class DQN:
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.updates = int(state["updates"])
+
+
+def _frozen_copy(policy: RecurrentQNetwork) -> RecurrentQNetwork:
+    twin = copy.deepcopy(policy).requires_grad_(False)
+    for module in twin.modules():
+        if isinstance(module, nn.RNNBase):
+            module.flatten_parameters()  # a copy scatters them, and cuDNN would gather them at every call
+    return twin

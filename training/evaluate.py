@@ -1,6 +1,6 @@
 """Evaluation: whole episodes from a new game, on environments and random numbers of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,18 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    policy: RecurrentQNetwork, env: VectorEnv, config: EvaluationConfig, seed: int, device: torch.device
-) -> Evaluation:
+    policy: RecurrentQNetwork,
+    env: VectorEnv,
+    config: EvaluationConfig,
+    seed: int,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
     """Play one episode in each environment of `env` and no more; the policy acts with a small epsilon.
 
     Args:
         env: as many environments as episodes are wanted, whose own settings hold the idle frames at the start.
+        stop: asked at every step whether to break off; None is returned then.
     """
     rng = np.random.default_rng(seed)
     env.reset(seed)
@@ -44,6 +50,8 @@ def evaluate(
     epsilon = np.full(env.num_agents, config.epsilon)
     done: dict[int, Episode] = {}
     for step in range(config.max_steps):
+        if stop():
+            return None
         actions, _ = actor.act(actor.to_device(env.observations), epsilon, rng)
         if step == config.max_steps - 1:
             env.request_reset(np.ones(env.num_envs, np.bool_))  # the cap: what has not ended ends here

@@ -9,6 +9,7 @@ from training.collect import PARTS, FinishedEpisode, Step
 
 # Episodes behind the sliding means, as the original's log lines have it.
 WINDOW = 100
+PLACES = ("map_id", "y", "x")  # facts of an episode whose mean says nothing
 
 
 class Metrics:
@@ -17,6 +18,7 @@ class Metrics:
     def __init__(self, terms: tuple[str, ...]) -> None:
         self.terms = terms
         self.recent: deque[list[float]] = deque(maxlen=WINDOW)  # length, r_env, r_total of finished episodes
+        self.facts: deque[dict[str, float]] = deque(maxlen=WINDOW)  # the games' own figures of the same episodes
         self._clear()
 
     def _clear(self) -> None:
@@ -38,6 +40,8 @@ class Metrics:
 
     def _add_episode(self, finished: FinishedEpisode) -> None:
         self.recent.append([float(finished.episode.length), float(finished.returns[0]), finished.total])
+        numbers = {k: float(v) for k, v in finished.episode.summary.items() if isinstance(v, int | float)}
+        self.facts.append({name: value for name, value in numbers.items() if name not in PLACES})
 
     def learn(self, figures: dict[str, float]) -> None:
         """Take in the figures of one update."""
@@ -46,9 +50,16 @@ class Metrics:
             self.learned[name] = self.learned.get(name, 0.0) + value
 
     def sliding(self) -> dict[str, float]:
-        """Means over the last episodes: length, r_env, r_total."""
+        """Means over the last episodes: length, r_env, r_total, and the game's own figures at their ends."""
         means = np.mean(self.recent, axis=0) if self.recent else np.zeros(3)
-        return dict(zip(("episode/length", "episode/return_env", "episode/return_total"), means.tolist(), strict=True))
+        facts = (
+            {f"episode/{name}": float(np.mean([f[name] for f in self.facts])) for name in self.facts[0]}
+            if self.facts
+            else {}
+        )
+        return facts | dict(
+            zip(("episode/length", "episode/return_env", "episode/return_total"), means.tolist(), strict=True)
+        )
 
     def flush(self) -> dict[str, float]:
         """Means since the last flush, a step or an update, and begin anew."""
@@ -65,6 +76,7 @@ class Metrics:
         """Everything."""
         return {
             "recent": [list(entry) for entry in self.recent],
+            "facts": [dict(entry) for entry in self.facts],
             "steps": self.steps,
             "rewards": self.rewards.copy(),
             "term_sums": self.term_sums.copy(),
@@ -75,6 +87,7 @@ class Metrics:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.recent = deque(state["recent"], maxlen=WINDOW)
+        self.facts = deque(state["facts"], maxlen=WINDOW)
         self.steps, self.updates = int(state["steps"]), int(state["updates"])
         self.rewards[:] = state["rewards"]
         self.term_sums[:] = state["term_sums"]

@@ -73,10 +73,10 @@ def sample_due(collector: Collector) -> bool:
 
 
 def step_records(step: Step, collector: Collector, manager: CurriculumManager) -> Iterator[StepRecord]:
-    """Every row at this step."""
+    """Every row at this step, but those that have just begun another episode."""
     env, theta = collector.env, manager.theta
     maps = env.spec.layout.raw(env.observations, "map_id")[:, 0] if "map_id" in env.spec.layout else None
-    for row in np.flatnonzero(step.alive).tolist():
+    for row in np.flatnonzero(step.alive & ~step.began).tolist():
         held = env.milestones_held[row].copy()
         mean = float(theta[next_milestone(held)]) if held.size else 0.0
         r_env, r_rnd, r_novel, r_bayes = step.rewards[row].tolist()
@@ -103,7 +103,7 @@ def position_records(step: Step, collector: Collector) -> Iterator[PositionRecor
         return
     maps, places = layout.raw(env.observations, "map_id")[:, 0], layout.raw(env.observations, "position")
     badges = layout.unpack(env.observations, "badges").sum(axis=1)
-    for row in np.flatnonzero(step.alive).tolist():
+    for row in np.flatnonzero(step.alive & ~step.began).tolist():
         y, x = places[row].tolist()
         yield PositionRecord(
             step_global=collector.global_step,

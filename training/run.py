@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,10 +55,14 @@ class Run:
         self.segments = SegmentFiles(replay, self.folder / "replay")
         self.metrics = Metrics(tuple(env.spec.reward_weights))
         self.clock = Clock()
+        self.wanted: np.ndarray | None = None
+        self.saved_step = -1
         self.evaluations = 0
+        self.evaluation_pending = False
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
-        self.timed_step, self.timed_updates, self.timed_busy = 0, 0, 0.0  # where the clocks were last read
+        self.timed_step, self.timed_updates = 0, 0  # where the clocks were last read
+        self.timed_busy, self.timed_env = 0.0, 0.0
         self.data: dict[str, Any] = report.fixed_data(config, device)
         self.dashboard = Dashboard(self.data, config.dashboard)
         self.logger = RunLogger(self.folder, self.dashboard.show)
@@ -81,17 +86,33 @@ class Run:
 
     def start(self) -> None:
         """Begin a new run: write the settings down and give every row its first start."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.toml").write_text(cli.to_toml(self.config))
+        self._write_settings()
         self._add_states()
-        for env in range(self.env.num_envs):
-            self.env.set_next_start(env, self.manager.next_start(env * self.env.spec.agents_per_env))
+        self._queue_starts()
         self.env.reset(self.config.seed)
+        self._queue_starts()  # the reset has used the first ones
+
+    def _queue_starts(self) -> None:
+        for env in range(self.env.num_envs):
+            self.env.set_next_start(env, self.manager.next_start(env))
+
+    def _write_settings(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / "config.toml.tmp"
+        temporary.write_text(cli.to_toml(self.config))
+        temporary.replace(self.folder / "config.toml")
 
     def _add_states(self) -> None:
         for state_id in self.manager.ids():
             self.env.add_state(state_id, self.manager.load_bytes(state_id))
-        self.env.want_states(self.manager.wanted())
+        self.want_states()
+
+    def want_states(self) -> None:
+        """Tell the environments which milestones' worlds are worth saving now, where that has changed."""
+        wanted = self.manager.wanted()
+        if self.wanted is None or not np.array_equal(wanted, self.wanted):
+            self.wanted = wanted
+            self.env.want_states(wanted)
 
     def update_due(self) -> bool:
         """Whether another update keeps the ratio of trained transitions to decisions."""
@@ -138,10 +159,12 @@ class Run:
         updates, busy = self.learner.started, self.learner.busy_seconds
         trained = (updates - self.timed_updates) * self.config.learner.batch_size
         steps, learning = step - self.timed_step, busy - self.timed_busy
-        self.timed_step, self.timed_updates, self.timed_busy = step, updates, busy
+        stepping = self.collector.env_seconds - self.timed_env
+        self.timed_step, self.timed_updates = step, updates
+        self.timed_busy, self.timed_env = busy, self.collector.env_seconds
         return seconds | {"learner": learning}, {
             "sps/total": steps / seconds["total"],
-            "sps/env": steps / max(seconds.get("env", 0.0), 1e-9),
+            "sps/env": steps / max(stepping, 1e-9),
             "sps/learner": trained / max(learning, 1e-9),
         }
 
@@ -161,18 +184,27 @@ class Run:
         )
 
     # -- evaluating ------------------------------------------------------------------------------------------------
-    def evaluate(self) -> bool:
-        """Play the evaluation episodes; whether the mean of the last five is the best so far."""
+    def evaluate(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Play the evaluation episodes; whether the mean of the last five is the best so far.
+
+        Where `stop` says so it breaks off and stays pending: the run that is resumed plays it first.
+        """
         settings, step = self.config.evaluation, self.collector.global_step
-        env = self._test_env(settings.episodes)
+        self.evaluation_pending = True
         with self.clock("eval"):
             seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
-            result = evaluate(self.learner.dqn.acting, env, settings, seed, self.device)
+            env = self._test_env(settings.episodes)
+            result = evaluate(self.learner.dqn.acting, env, settings, seed, self.device, stop)
+        if result is None:
+            return False
+        self.evaluation_pending = False
         self.evaluations += 1
         self.recent_returns.append(result.mean_return)
-        self.logger.metrics(step, result.figures())
-        self.logger.message(_evaluation_text(step, result))
         figure = float(np.mean(self.recent_returns))
+        self.logger.metrics(step, result.figures() | {"eval/return_last5": figure})
+        self.logger.message(_evaluation_text(step, result))
+        if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
+            return False
         improved = figure > self.best
         self.best = max(self.best, figure)
         return improved
@@ -198,8 +230,10 @@ class Run:
 
     # -- saving ----------------------------------------------------------------------------------------------------
     def save(self, best: bool = False) -> None:
-        """Write a checkpoint; a full disk costs the checkpoint, not the run."""
+        """Write a checkpoint, unless this step has one; a full disk costs the checkpoint, not the run."""
         step = self.collector.global_step
+        if step == self.saved_step and not best:
+            return
         try:
             with self.clock("save"):
                 path = checkpoint.save(
@@ -210,6 +244,7 @@ class Run:
         except OSError as error:
             log.warning("no checkpoint at step %d: %s; training goes on", step, error)
         else:
+            self.saved_step = step
             log.info("checkpoint %s%s", path, ", the best so far" if best else "")
 
     def save_batch(self, batch: SequenceBatch) -> Path:
@@ -232,16 +267,18 @@ class Run:
                 "sampling": self.sampling.bit_generator.state,
                 "torch": torch.get_rng_state(),
                 "evaluations": self.evaluations,
+                "evaluation_pending": self.evaluation_pending,
                 "recent_returns": list(self.recent_returns),
                 "best": float(self.best),
             },
         }
 
     def resume(self, saved: checkpoint.Loaded) -> None:
-        """Go on where a checkpoint was made, after sweeping up what the end of the last process left half-written."""
-        checkpoint.clean(self.folder / "checkpoints")
+        """Go on where a checkpoint was made."""
+        self._write_settings()
         video.clean(self.folder / "videos")
         parts = saved.parts
+        self.saved_step = saved.step
         self.learner.load_state_dict(parts["learner"])
         self.collector.load_state_dict(parts["collector"])
         self.segments.load(parts["replay"]["segments"], saved.files)
@@ -256,7 +293,7 @@ class Run:
         rest = parts["run"]
         self.sampling.bit_generator.state = rest["sampling"]
         torch.set_rng_state(rest["torch"])
-        self.evaluations = rest["evaluations"]
+        self.evaluations, self.evaluation_pending = rest["evaluations"], rest["evaluation_pending"]
         self.recent_returns.extend(rest["recent_returns"])
         self.best = rest["best"]
         self.timed_step, self.timed_updates = saved.step, self.learner.started

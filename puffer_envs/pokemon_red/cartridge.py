@@ -1,13 +1,13 @@
 """Cartridges: ROM files, read and checked before an emulator sees them."""
 
 import hashlib
-import multiprocessing
 import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 from puffer_envs.pokemon_red.milestones import WAYFARER
+from puffer_envs.process import in_worker
 
 BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
 RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)
@@ -64,6 +64,6 @@ def _title(data: bytes) -> str:
 
 def _warn_of_stranger(rom: Rom, file: Path) -> None:
     known = rom.sha1 == RED_SHA1 or rom.title == WAYFARER.title
-    if not known and multiprocessing.parent_process() is None:  # workers don't print
+    if not known and not in_worker():
         text = f"{file} ('{rom.title}', SHA-1 {rom.sha1}) is not Pokemon Red (US): facts may be read from wrong places"
         warnings.warn(text, stacklevel=3)

@@ -1,29 +1,23 @@
 """Pokemon Red, and the built-in game that shares its facts, as a batch of Game Boys."""
 
-import multiprocessing
-import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from puffer_envs import rng
-from puffer_envs.base import EnvSpec, Milestone
+from puffer_envs.base import EnvSpec
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
 from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visited_capacity
-from puffer_envs.pokemon_red.emulator import (
-    ACTIONS,
-    Emulator,
-    PyBoyEmulator,
-    load_rom,
-    new_game_state,
-)
+from puffer_envs.pokemon_red.emulator import ACTIONS, Emulator, PyBoyEmulator, load_rom, packed_state
 from puffer_envs.pokemon_red.milestones import Game, game_of
+from puffer_envs.pokemon_red.new_game import check, new_game_state
+from puffer_envs.process import in_worker, usable_cores
 from puffer_envs.state_file import StateFileError
 
-__all__ = ["PRESETS", "Config", "PokemonRed", "spec"]
+__all__ = ["PRESETS", "Config", "PokemonRed", "check", "spec"]
 
 NAME = "pokemon_red"
 
@@ -43,7 +37,7 @@ def _spec_of(config: Config, game: Game) -> EnvSpec:
         layout=observe.LAYOUT,
         action_space=spaces.Discrete(len(ACTIONS)),
         reward_weights=reward_weights(config),
-        milestones=cast("tuple[Milestone, ...]", game.milestones),  # with more fields than the base's
+        milestones=game.milestones,
     )
 
 
@@ -99,7 +93,7 @@ class PokemonRed(BatchedEnv):
         self._shown = np.zeros((num_envs, len(self._predecessors)), np.bool_)  # milestones that the worlds show now
         self.machines: list[Emulator] = [self._new_machine() for _ in range(num_envs)]
         self._spare: Emulator | None = None
-        threads = min(num_threads or _default_threads(), num_envs)
+        threads = min(num_threads or (1 if in_worker() else usable_cores()), num_envs)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._shares = [range(first, num_envs, threads) for first in range(threads)]  # rows of each thread
 
@@ -186,10 +180,10 @@ class PokemonRed(BatchedEnv):
                 held[before] = True
         return held
 
-    def _load(self, env: int, state: bytes, idle_frames: int) -> None:
+    def _load(self, env: int, state: bytes, idle_frames: int, trusted: bool = False) -> None:
         machine, self._spare = self._spare or self._new_machine(), None
         try:
-            machine.load(state, idle_frames)
+            machine.load(state, idle_frames, trusted=trusted)
         except StateFileError:
             machine.close()
             raise
@@ -197,11 +191,15 @@ class PokemonRed(BatchedEnv):
         self._look_at(env)
         ram.decode(self.raw, self.facts, env)
 
+    @staticmethod
+    def pack_state(state: bytes) -> bytes:
+        return packed_state(state)
+
     def write_world(self, env: int) -> bytes:
         return self.machines[env].save()
 
     def read_world(self, env: int, world: bytes) -> None:
-        self._load(env, world, 0)
+        self._load(env, world, 0, trusted=True)  # part of a snapshot, whose checksum was right
 
     def row_arrays(self) -> dict[str, np.ndarray]:
         return self.memory._asdict()
@@ -247,9 +245,3 @@ class PokemonRed(BatchedEnv):
             self._spare = None
         for machine in machines:
             machine.close()
-
-
-def _default_threads() -> int:
-    if multiprocessing.parent_process() is not None:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

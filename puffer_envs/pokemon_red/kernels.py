@@ -7,6 +7,7 @@ import numpy as np
 from puffer_envs.jit import kernel
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.ram import Facts, wide
+from puffer_envs.rng import mix
 
 EVENT, BADGE, MAP = range(3)  # kinds of milestones
 KINDS = {"event": EVENT, "badge": BADGE, "map": MAP}
@@ -28,7 +29,7 @@ class Memory(NamedTuple):
     level_sum: np.ndarray  # int32 [E], highest sum of the party's levels
     seen: np.ndarray  # uint8 [E], most species seen
     caught: np.ndarray  # uint8 [E], most species owned
-    party_count: np.ndarray  # uint8 [E], of the last step
+    party_count: np.ndarray  # uint8 [E], members with a body in the last step
     hp_sum: np.ndarray  # int32 [E], of the last step
     healed: np.ndarray  # bool [E], the heal of this rest visit is paid, or was no merit (a defeat led here)
     fallen: np.ndarray  # bool [E], the party lay defeated in the last step
@@ -112,9 +113,18 @@ def hp_sum(facts: Facts, row: int) -> int:
 
 
 @kernel
+def members(facts: Facts, row: int) -> int:
+    """Members of the party with a body: while Red asks for a newcomer's nickname, it is counted but all zeros."""
+    count = 0
+    for mon in range(ram.PARTY_SIZE):
+        count += facts.max_hp[row, mon] > 0
+    return count
+
+
+@kernel
 def lies_defeated(facts: Facts, row: int) -> bool:
     """The game says that the battle is lost, or nobody in the party can stand."""
-    return facts.battle[row] == 3 or (facts.party_count[row] > 0 and hp_sum(facts, row) == 0)
+    return facts.battle[row] == 3 or (members(facts, row) > 0 and hp_sum(facts, row) == 0)
 
 
 # -- remembering -----------------------------------------------------------------------------------------------------
@@ -142,7 +152,7 @@ def _remember_health(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: i
     elif not rest_maps[facts.map_id[row]]:
         memory.healed[row] = False
     memory.fallen[row] = fallen
-    memory.party_count[row] = facts.party_count[row]
+    memory.party_count[row] = members(facts, row)
     memory.hp_sum[row] = hp_sum(facts, row)
 
 
@@ -181,21 +191,13 @@ def find_held(facts: Facts, kinds: np.ndarray, indices: np.ndarray, shown: np.nd
 
 
 @kernel
-def _mix(z: np.uint64) -> np.uint64:
-    # splitmix64's finaliser (Steele, Lea, Flood 2014)
-    z = (z ^ (z >> _U(30))) * _U(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> _U(27))) * _U(0x94D049BB133111EB)
-    return z ^ (z >> _U(31))
-
-
-@kernel
 def novelty_key(facts: Facts, held: np.ndarray, shown: np.ndarray, row: int) -> np.uint64:
     """A 64-bit mix of (milestones held, map, y, x); ``held`` and ``shown`` bool [E, M] count both."""
     key = _U(coordinate_key(facts.map_id[row], facts.y[row], facts.x[row]))
     for m in range(held.shape[1]):
         if held[row, m] or shown[row, m]:
-            key ^= _mix(_U(m + 1) << _U(32))
-    return _mix(key)
+            key ^= mix(_U(m + 1) << _U(32))
+    return mix(key)
 
 
 @kernel

@@ -6,20 +6,20 @@ to reach it, counted from the step at which it held the predecessor. Tiers are t
 Map ids and event bits of Pokemon Red are those of pret/pokered; WAYFARER's are in `rom/assets/`.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from puffer_envs import milestone
 
 TIERS = ("early", "mid", "late")
 
 
-class Milestone(NamedTuple):
-    """One row of a table."""
+@dataclass(frozen=True)
+class Milestone(milestone.Milestone):
+    """One row of a table; its predecessor is an earlier one."""
 
-    name: str
-    tier: str  # "early" | "mid" | "late"
     kind: str  # "event" | "badge" | "map"
-    index: int  # type: ignore[assignment]  # event bit 0..2559, badge bit 0..7, or map id; hides tuple.index
-    predecessor: str | None  # an earlier row
-    deadline: int  # T_m, decisions
+    index: int  # event bit 0..2559, badge bit 0..7, or map id
     required: bool  # the story cannot end without it
 
 
@@ -52,7 +52,7 @@ def _table(rows: tuple[_Row, ...]) -> tuple[Milestone, ...]:
     before = (None, *(row.name for row in rows))
     tiers = [TIERS[3 * i // len(rows)] for i in range(len(rows))]
     return tuple(
-        Milestone(row.name, tier, row.kind, row.index, row.after or previous, row.deadline, row.required)
+        Milestone(row.name, tier, row.after or previous, row.deadline, row.kind, row.index, row.required)
         for row, tier, previous in zip(rows, tiers, before, strict=False)
     )
 

@@ -255,6 +255,8 @@ def _find_party_fault(raw: np.ndarray) -> str | None:
     for mon in range(raw[AT_PARTY]):
         hp_high, hp_low, _, _, level, max_high, max_low = raw[AT_MONS + mon * MON_BYTES :][:MON_BYTES].tolist()
         hp, max_hp = hp_high << 8 | hp_low, max_high << 8 | max_low
+        if level == 0 and max_hp == 0:
+            continue  # Red counts a new member before it asks for a nickname and writes the rest
         if not 1 <= level <= MAX_LEVEL:
             return f"party member {mon + 1} of level {level}"
         if hp > MAX_HP or not 1 <= max_hp <= MAX_HP:

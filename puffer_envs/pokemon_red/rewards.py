@@ -19,6 +19,7 @@ from puffer_envs.pokemon_red.kernels import (
     level_sum,
     lies_defeated,
     mark_progress,
+    members,
     remember,
     was_visited,
 )
@@ -128,7 +129,7 @@ def heal(facts: Facts, memory: Memory, rest_maps: np.ndarray, row: int) -> int:
     """1 when a hurt party is made whole in a rest house, once a visit; waking up there after a defeat is no heal."""
     if memory.healed[row] or facts.battle[row] != 0 or not rest_maps[facts.map_id[row]]:
         return 0
-    if facts.party_count[row] != memory.party_count[row] or hp_sum(facts, row) <= memory.hp_sum[row]:
+    if members(facts, row) != wide(memory.party_count[row]) or hp_sum(facts, row) <= memory.hp_sum[row]:
         return 0
     for mon in range(facts.party_count[row]):
         if facts.hp[row, mon] < facts.max_hp[row, mon]:

@@ -61,6 +61,5 @@ def fill(manager: CurriculumManager, *milestones: int, step: int = 100) -> list[
         assert state_id is not None
         ids.append(state_id)
     manager.pull(4)  # answer the call of the first-ever milestones, so that it does not disturb what follows
-    manager._forced.clear()
     manager._cut.clear()
     return ids

@@ -11,7 +11,7 @@ import pyboy
 import pytest
 
 from curriculum import canary, peek
-from puffer_envs.pokemon_red import emulator, ram
+from puffer_envs.pokemon_red import emulator, new_game, ram
 
 PROGRAM_COUNTER = 15  # place in a state: two bytes, low one first; then interrupts on, halted
 ILLEGAL = 0xD3  # an instruction that the processor does not have: the emulator never comes back from it
@@ -28,7 +28,7 @@ def rom(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def state(rom) -> bytes:
-    return emulator.new_game_state(emulator.load_rom(rom))
+    return new_game.new_game_state(emulator.load_rom(rom))
 
 
 def poke(state: bytes, address: int, value: int) -> bytes:

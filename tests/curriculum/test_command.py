@@ -7,7 +7,7 @@ import pytest
 
 from curriculum import __main__ as command
 from curriculum import canary, index
-from puffer_envs.pokemon_red import emulator
+from puffer_envs.pokemon_red import emulator, new_game
 from tests.curriculum.conftest import CAVE, DOOR, FIELD, fill, make_manager
 
 ROM = "c" * 40
@@ -23,7 +23,7 @@ def stock(folder):
 @pytest.fixture(scope="module")
 def state_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("foreign") / "Room 1.state"
-    path.write_bytes(emulator.new_game_state(emulator.load_rom()))
+    path.write_bytes(new_game.new_game_state(emulator.load_rom()))
     return path
 
 

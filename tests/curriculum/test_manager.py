@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from curriculum import CurriculumConfig, CurriculumManager, index, sampling
@@ -59,9 +58,9 @@ def test_events_without_a_world_or_with_an_impossible_one_are_passed_over(folder
     manager = make_manager(folder)
     assert manager.on_event(event(DOOR, state=None), 1) is None
     assert manager.on_event(event(DOOR, state=b""), 1) is None
-    assert manager.pull(4) is None  # and the pull waits for a state
+    assert manager.pull(4) == {}  # and the pull waits for a state
     assert manager.on_event(event(DOOR), 2) is not None
-    assert manager.pull(4) is not None
+    assert manager.pull(4)
 
 
 def test_switched_off_it_saves_nothing_and_starts_nothing(folder):
@@ -69,7 +68,7 @@ def test_switched_off_it_saves_nothing_and_starts_nothing(folder):
     assert not manager.wanted().any()
     assert manager.on_event(event(DOOR), 1) is None
     assert manager.next_start(0) is None
-    assert manager.pull(4) is None
+    assert manager.pull(4) == {}
     manager.on_episode(episode({DOOR: 1}), 10)
     assert manager.theta[DOOR] == pytest.approx(2 / 3)
     assert not folder.exists()
@@ -123,8 +122,7 @@ def test_new_games_are_at_least_a_quarter_of_all_starts_at_any_time(folder):
 def test_pulls_count_as_starts(folder):
     manager = make_manager(folder, mode="frontier")
     manager.on_event(event(DOOR), 1)
-    assert manager.pull(16).all()
-    starts = [manager.next_start(row) for row in range(16)]
+    starts = list(manager.pull(16).values())
     starts += [manager.next_start(0) for _ in range(400)]
     assert starts[:16] == manager.ids() * 16
     assert sum(start is None for start in starts) >= len(starts) / 4
@@ -162,32 +160,30 @@ def test_spawn_mix_looks_at_recent_starts(folder):
 # -- pulls -------------------------------------------------------------------------------------------------------
 def test_a_first_ever_milestone_pulls_half_of_the_rows_once(folder):
     manager = make_manager(folder)
-    assert manager.pull(8) is None
+    assert manager.pull(8) == {}
     state_id = manager.on_event(event(FIELD, row=2), 10)
-    mask = manager.pull(8)
-    assert mask.dtype == bool
-    assert mask.sum() == 4
-    assert [manager.next_start(row) for row in np.flatnonzero(mask)] == [state_id] * 4
-    assert manager.pull(8) is None
+    pulled = manager.pull(8)
+    assert set(pulled) < set(range(8))
+    assert list(pulled.values()) == [state_id] * 4
+    assert manager.pull(8) == {}
     manager.on_event(event(FIELD, row=3, state=world(9)), 20)  # no longer the first
-    assert manager.pull(8) is None
+    assert manager.pull(8) == {}
     manager.on_event(event(CAVE, row=3, state=world(10)), 30)
-    assert manager.pull(9).sum() == 4
+    assert len(manager.pull(9)) == 4
 
 
 def test_frontier_pulls_all_rows(folder):
     manager = make_manager(folder, mode="frontier")
-    manager.on_event(event(FIELD), 10)
-    assert manager.pull(5).tolist() == [True] * 5
+    state_id = manager.on_event(event(FIELD), 10)
+    assert manager.pull(5) == dict.fromkeys(range(5), state_id)
 
 
 def test_of_several_first_ever_milestones_the_furthest_pulls(folder):
     manager = make_manager(folder)
     far = [manager.on_event(event(CROWN, row=row, state=world(row)), 10) for row in (0, 1)]
     manager.on_event(event(DOOR, row=2, state=world(2)), 10)
-    rows = np.flatnonzero(manager.pull(8))
-    assert [manager.next_start(row) for row in rows] == far * 2  # in turn over its states
-    assert manager.pull(8) is None
+    assert list(manager.pull(8).values()) == far * 2  # in turn over its states
+    assert manager.pull(8) == {}
 
 
 def test_a_pull_is_remembered_after_the_states_are_gone(folder):
@@ -198,34 +194,45 @@ def test_a_pull_is_remembered_after_the_states_are_gone(folder):
         manager.on_failure(FailedStart(0, state_id, "broken"))
     assert manager.ids() == []
     manager.on_event(event(DOOR, state=world(5)), 2)
-    assert manager.pull(4) is None
-
-
-def test_a_pulled_state_that_is_evicted_at_once_is_not_given_out(folder):
-    manager = make_manager(folder, mode="frontier")
-    state_id = manager.on_event(event(DOOR), 1)
-    manager.pull(1)
-    for _ in range(2):
-        manager.on_failure(FailedStart(0, state_id, "broken"))
-    assert manager.next_start(0) is None
+    assert manager.pull(4) == {}
 
 
 def test_one_row_alone_is_not_pulled_by_a_mixture(folder):
     manager = make_manager(folder)
     manager.on_event(event(DOOR), 1)
-    assert manager.pull(1) is None
+    assert manager.pull(1) == {}
 
 
 def test_episodes_cut_by_a_pull_are_no_failures(folder):
     manager = make_manager(folder, mode="frontier")
     manager.on_event(event(DOOR, row=1), 5)
-    assert manager.pull(2).all()
+    assert list(manager.pull(2)) == [0, 1]
     manager.on_episode(episode(row=0, length=5), 6)  # cut after 5 of the door's 10 steps
     assert manager.theta[DOOR] == 0.5
+    manager.next_start(0)
     manager.on_episode(episode(row=0, length=5), 12)  # the next one ended by itself
     assert manager.theta[DOOR] == pytest.approx(1 / 3)
     manager.on_episode(episode(row=1, length=5, truncated=False), 6)  # terminal: it ended by itself as well
     assert manager.theta[DOOR] == pytest.approx(1 / 4)
+
+
+def test_an_episode_after_a_lost_worker_was_not_cut(folder):
+    manager = make_manager(folder, mode="frontier")
+    manager.on_event(event(DOOR, row=1), 5)
+    manager.pull(2)
+    manager.on_lost(0)
+    manager.on_episode(episode(row=0, length=5), 6)
+    assert manager.theta[DOOR] == pytest.approx(1 / 3)
+
+
+def test_all_agents_of_an_environment_are_cut_together(folder):
+    manager = make_manager(folder, mode="frontier")
+    manager.agents_per_env = 2
+    manager.on_event(event(DOOR, row=1), 5)
+    assert list(manager.pull(2)) == [0, 1]
+    for row in range(4):
+        manager.on_episode(episode(row=row, length=5), 6)
+    assert manager.theta[DOOR] == 0.5
 
 
 # -- failures and uses -------------------------------------------------------------------------------------------

@@ -19,14 +19,13 @@ def test_a_state_that_one_row_saved_is_where_pulled_rows_begin(folder):
     entry = manager.store.entries[state_id]
     assert (entry.map, entry.badges, entry.state_version) == (env.game.start_map, 0, 15)
     env.add_state(state_id, manager.load_bytes(state_id))
-    mask = manager.pull(env.num_envs)
-    for row in np.flatnonzero(mask):
-        env.set_next_start(int(row), manager.next_start(int(row)))
-    env.request_reset(mask)
+    ((pulled, start),) = manager.pull(env.num_envs).items()
+    env.set_next_start(pulled, start)
+    env.request_reset(np.arange(env.num_envs) == pulled)
     env.step(np.zeros(2, np.int32))
     (episode,) = env.poll_episodes()
     manager.on_episode(episode, global_step=4)
     assert manager.theta.tolist() == [0.5] * len(env.spec.milestones)  # the pull cut it: it says nothing
-    assert env.start_state[int(np.flatnonzero(mask)[0])] == state_id
+    assert env.start_state[pulled] == state_id
     assert env.poll_failures() == []
     env.close()

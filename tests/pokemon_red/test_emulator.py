@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from puffer_envs.pokemon_red import emulator, ram
-from puffer_envs.pokemon_red.emulator import PyBoyEmulator, Rom, RomError, load_rom, new_game_state, plain_state
+from puffer_envs.pokemon_red import new_game as new_game_module
+from puffer_envs.pokemon_red.emulator import PyBoyEmulator, Rom, RomError, load_rom, plain_state
+from puffer_envs.pokemon_red.new_game import new_game_state
 from puffer_envs.state_file import StateFileError
 
 ACTIONS = np.random.default_rng(7).integers(0, len(emulator.ACTIONS), 120).tolist()
@@ -120,7 +122,7 @@ def test_a_new_game_begins_where_the_player_can_walk(machine: PyBoyEmulator) -> 
 
 def test_a_boot_is_kept_under_the_roms_name(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(emulator, "_new_games", {})
+    monkeypatch.setattr(new_game_module, "_new_games", {})
     file = tmp_path / "red.gb"
     file.write_bytes(with_title(rom, b"POKEMON RED"))
     with pytest.warns(UserWarning, match="not Pokemon Red"):
@@ -129,24 +131,24 @@ def test_a_boot_is_kept_under_the_roms_name(tmp_path: Path, rom: Rom, monkeypatc
     (kept,) = tmp_path.rglob("*.state")
     assert kept.name.startswith(red.sha1)
     assert kept.read_bytes() == state
-    monkeypatch.setattr(emulator, "_new_games", {})
-    monkeypatch.setattr(emulator, "_boot", lambda _: pytest.fail("booted again"))
+    monkeypatch.setattr(new_game_module, "_new_games", {})
+    monkeypatch.setattr(new_game_module, "_boot", lambda _: pytest.fail("booted again"))
     assert new_game_state(red) == state
 
 
 def test_a_damaged_boot_is_made_again(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    state = emulator._boot_once(rom)
+    state = new_game_module._boot_once(rom)
     (kept,) = tmp_path.rglob("*.state")
     kept.write_bytes(state[:50_000])
-    assert emulator._boot_once(rom) == state == kept.read_bytes()
+    assert new_game_module._boot_once(rom) == state == kept.read_bytes()
 
 
 def test_a_game_without_a_player_is_given_up(rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "FRAME_LIMIT", 480)
-    monkeypatch.setattr(emulator, "_looks_free", lambda *_: False)
+    monkeypatch.setattr(new_game_module, "FRAME_LIMIT", 480)
+    monkeypatch.setattr(new_game_module, "_looks_free", lambda *_: False)
     with pytest.raises(RomError, match=r"give a savestate with --env\.init-state"):
-        emulator._boot(rom)
+        new_game_module._boot(rom)
 
 
 def test_an_initial_state_is_checked_first(tmp_path: Path, rom: Rom, machine: PyBoyEmulator) -> None:

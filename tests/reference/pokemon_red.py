@@ -56,6 +56,10 @@ class Machine:
         full = int.from_bytes(self.memory[MAX_HP[slot] : MAX_HP[slot] + 2], "big")
         return min(hp, full), full
 
+    def members(self) -> int:
+        """Party members with a body."""
+        return sum(self.health(slot)[1] > 0 for slot in range(self.party_size()))
+
     def hp_sum(self) -> int:
         """HP of the whole party."""
         return sum(self.health(slot)[0] for slot in range(self.party_size()))
@@ -180,13 +184,13 @@ class Episode:
             not self.visit_is_paid
             and machine.place()[0] in self.rules.rest_maps
             and machine.battle() == 0
-            and len(party) == self.party_size
+            and machine.members() == self.members
             and machine.hp_sum() > self.hp_sum
             and all(hp == full for hp, full in party)
         )
 
     def _is_fallen(self, machine: Machine) -> bool:
-        return machine.battle() == 3 or (machine.party_size() > 0 and machine.hp_sum() == 0)
+        return machine.battle() == 3 or (machine.members() > 0 and machine.hp_sum() == 0)
 
     def _species(self, machine: Machine, address: int) -> int:
         return sum(byte.bit_count() for byte in machine.memory[address : address + 19])
@@ -204,7 +208,7 @@ class Episode:
         self.level_sum = max(self.level_sum, machine.level_sum())
         self.seen = max(self.seen, self._species(machine, 0xD30A))
         self.caught = max(self.caught, self._species(machine, 0xD2F7))
-        self.party_size, self.hp_sum = machine.party_size(), machine.hp_sum()
+        self.members, self.hp_sum = machine.members(), machine.hp_sum()
 
 
 def random_machine(rng: random.Random) -> Machine:
@@ -240,4 +244,7 @@ def wander(machine: Machine, rng: random.Random, rest_maps: Iterable[int]) -> No
     if rng.random() < 0.3:
         full = 20
         size = rng.choice((0, 1, 1, 2, 6))
-        machine.set_party((rng.randrange(1, 9), rng.choice((0, 7, full, full)), full) for _ in range(size))
+        party = [(rng.randrange(1, 9), rng.choice((0, 7, full, full)), full) for _ in range(size)]
+        if party and rng.random() < 0.2:
+            party[-1] = (0, 0, 0)  # a newcomer whose nickname is asked for
+        machine.set_party(party)

@@ -56,6 +56,10 @@ def test_a_file_may_choose_the_size(tmp_path):
         ("[learner]\ngama = 1", "no setting here"),
         ("num_envs = ", "no valid TOML"),
         ("[game]\nreward_badge = true", "is float"),
+        ("[env]\nreward_badge = 1.0", "table"),
+        ("[curriculum]\nkeep_per_milestone = 0", "at least 1"),
+        ("[learner]\nsequence = 0", "multiple of"),
+        ("preset = 'grey'", "no preset 'grey'"),
     ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path, text, words):
@@ -72,3 +76,14 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
     flags = ["--runs-dir", str(tmp_path), "--run-name", "one", "--resume"]
     assert cli.parse(flags).learner.gamma == 0.5
     assert cli.parse([*flags, "--learner.gamma", "0.25"]).learner.gamma == 0.25
+
+
+def test_resume_needs_a_name():
+    with pytest.raises(UserError, match="--run-name"):
+        cli.parse(["--resume"])
+
+
+def test_a_file_may_name_a_preset(tmp_path):
+    file = tmp_path / "red.toml"
+    file.write_text('preset = "red"\n')
+    assert cli.parse(["--config", str(file)]).game.new_game_steps == 19_816

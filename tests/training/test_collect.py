@@ -95,6 +95,8 @@ def test_every_record_is_where_it_belongs():
     assert replay.rewards[1, 1] == pytest.approx(2 + 0.375)
     assert collector.global_step == 6 * ROWS - 3
     assert [step.alive.tolist() for step in steps[2:5]] == [[True, True, False]] * 3
+    assert [np.flatnonzero(step.began).tolist() for step in steps] == [[], [], [0, 1], [], [2], []]
+    assert steps[4].returned.tolist() == [False, False, True]
 
 
 def test_finished_episodes_know_their_returns():
@@ -138,6 +140,7 @@ def test_an_evaluation_is_a_function_of_its_seed():
     settings = EvaluationConfig(max_steps=20, epsilon=0.5)
     device = torch.device("cpu")
     results = [evaluate(collector.actor.policy, make_env(config, 8, seed=seed), settings, 3, device) for seed in (0, 1)]
+    assert evaluate(collector.actor.policy, make_env(config, 8), settings, 3, device, stop=lambda: True) is None
     assert results[0].mean_return == results[1].mean_return
     assert len(results[0].episodes) == 8
     assert max(episode.length for episode in results[0].episodes) <= 20

@@ -100,7 +100,9 @@ def score(probe: str, dqn: DQN) -> float:
     """Mean return of greedy episodes."""
     make, config, _, _ = PROBES[probe]
     settings = EvaluationConfig(epsilon=0.0, max_steps=200)
-    return evaluate(dqn.acting, make(config, 64, seed=9), settings, 5, torch.device("cpu")).mean_return
+    result = evaluate(dqn.acting, make(config, 64, seed=9), settings, 5, torch.device("cpu"))
+    assert result is not None
+    return result.mean_return
 
 
 @pytest.mark.parametrize(
