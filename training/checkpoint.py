@@ -25,6 +25,7 @@ from training.containers import decode, encode
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
+KEPT = 3  # newest checkpoints that stay
 MANIFEST = "manifest.json"
 BEST = "best.json"
 LIBRARIES = ("torch", "numpy", "numba", "pufferlib-core", "pyboy")
@@ -47,7 +48,7 @@ class Loaded(NamedTuple):
 
 
 # -- saving --------------------------------------------------------------------------------------------------------
-def save(directory: Path, step: int, parts: dict[str, Any], *, link_files: Sequence[Path] = (), keep: int = 3) -> Path:
+def save(directory: Path, step: int, parts: dict[str, Any], *, link_files: Sequence[Path] = (), keep: int = KEPT) -> Path:
     """Write ``directory/step_<step>`` and drop all but the newest ``keep`` and the best one.
 
     Args:
