@@ -57,6 +57,13 @@ def test_streams_depend_on_the_global_index_alone() -> None:
     assert len(np.unique(np.concatenate([whole[:, 0], rng.streams(6, 0, 12)[:, 0]]))) == 24
 
 
+def test_streams_are_not_those_of_a_runs_other_users_of_the_seed() -> None:
+    keys = rng.streams(5, 0, 8)[:, 0].tolist()
+    for spawn_key in [(n,) for n in range(8)] + [(2, purpose, n) for purpose in range(3) for n in range(8)]:
+        other = np.random.SeedSequence(5, spawn_key=spawn_key).generate_state(2, np.uint64).tolist()
+        assert not set(keys) & set(other)
+
+
 PROGRAM = """
 import warnings
 warnings.simplefilter("error")

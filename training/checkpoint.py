@@ -48,7 +48,9 @@ class Loaded(NamedTuple):
 
 
 # -- saving --------------------------------------------------------------------------------------------------------
-def save(directory: Path, step: int, parts: dict[str, Any], *, link_files: Sequence[Path] = (), keep: int = KEPT) -> Path:
+def save(
+    directory: Path, step: int, parts: dict[str, Any], *, link_files: Sequence[Path] = (), keep: int = KEPT
+) -> Path:
     """Write ``directory/step_<step>`` and drop all but the newest ``keep`` and the best one.
 
     Args:

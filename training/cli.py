@@ -100,11 +100,14 @@ def _with_preset(base: RunConfig, name: str) -> RunConfig:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        settings = tomllib.loads(path.read_text())
     except OSError as error:
         raise UserError(f"cannot read the settings in {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid TOML: {error}") from error
+    if isinstance(settings.get("env"), dict):
+        raise UserError(f"the game's own settings stand in a table [game] in {path}: `env` is the game's name")
+    return settings
 
 
 def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
@@ -114,8 +117,6 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
         UserError: a key that does not exist, or a value of another type.
     """
     current = config._asdict() if hasattr(config, "_asdict") else _shallow(config)
-    if isinstance(settings.get("env"), dict):
-        raise UserError(f"the game's own settings stand in a table [game] in {source}: `env` is the game's name")
     changes: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in current:

@@ -1,5 +1,8 @@
 """ROM files, savestates and determinism of one machine."""
 
+import subprocess
+import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +11,11 @@ import numpy as np
 import pytest
 
 from puffer_envs.pokemon_red import emulator, ram
-from puffer_envs.pokemon_red import new_game as new_game_module
+from puffer_envs.pokemon_red import new_game as beginning
+from puffer_envs.pokemon_red.config import Config
 from puffer_envs.pokemon_red.emulator import PyBoyEmulator, Rom, RomError, load_rom, plain_state
-from puffer_envs.pokemon_red.new_game import new_game_state
+from puffer_envs.pokemon_red.new_game import check, new_game_state
+from puffer_envs.process import WORKER_VARIABLE
 from puffer_envs.state_file import StateFileError
 
 ACTIONS = np.random.default_rng(7).integers(0, len(emulator.ACTIONS), 120).tolist()
@@ -83,11 +88,15 @@ def with_title(rom: Rom, title: bytes, **header: int) -> bytes:
     return bytes(data)
 
 
-def test_a_stranger_runs_after_a_warning(tmp_path: Path, rom: Rom) -> None:
+def test_a_stranger_runs_after_a_warning(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "stranger.gb"
     file.write_bytes(with_title(rom, b"STRANGER"))
     with pytest.warns(UserWarning, match="is not Pokemon Red"):
         stranger = load_rom(file)
+    monkeypatch.setenv(WORKER_VARIABLE, "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_rom(file)  # workers are silent
     machine = PyBoyEmulator(stranger)
     machine.step(0)
     machine.close()
@@ -122,7 +131,7 @@ def test_a_new_game_begins_where_the_player_can_walk(machine: PyBoyEmulator) -> 
 
 def test_a_boot_is_kept_under_the_roms_name(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(new_game_module, "_new_games", {})
+    monkeypatch.setattr(beginning, "_new_games", {})
     file = tmp_path / "red.gb"
     file.write_bytes(with_title(rom, b"POKEMON RED"))
     with pytest.warns(UserWarning, match="not Pokemon Red"):
@@ -131,24 +140,24 @@ def test_a_boot_is_kept_under_the_roms_name(tmp_path: Path, rom: Rom, monkeypatc
     (kept,) = tmp_path.rglob("*.state")
     assert kept.name.startswith(red.sha1)
     assert kept.read_bytes() == state
-    monkeypatch.setattr(new_game_module, "_new_games", {})
-    monkeypatch.setattr(new_game_module, "_boot", lambda _: pytest.fail("booted again"))
+    monkeypatch.setattr(beginning, "_new_games", {})
+    monkeypatch.setattr(beginning, "_boot", lambda _: pytest.fail("booted again"))
     assert new_game_state(red) == state
 
 
 def test_a_damaged_boot_is_made_again(tmp_path: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    state = new_game_module._boot_once(rom)
+    state = beginning._boot_once(rom)
     (kept,) = tmp_path.rglob("*.state")
     kept.write_bytes(state[:50_000])
-    assert new_game_module._boot_once(rom) == state == kept.read_bytes()
+    assert beginning._boot_once(rom) == state == kept.read_bytes()
 
 
 def test_a_game_without_a_player_is_given_up(rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_game_module, "FRAME_LIMIT", 480)
-    monkeypatch.setattr(new_game_module, "_looks_free", lambda *_: False)
+    monkeypatch.setattr(beginning, "FRAME_LIMIT", 480)
+    monkeypatch.setattr(beginning, "_looks_free", lambda *_: False)
     with pytest.raises(RomError, match=r"give a savestate with --env\.init-state"):
-        new_game_module._boot(rom)
+        beginning._boot(rom)
 
 
 def test_an_initial_state_is_checked_first(tmp_path: Path, rom: Rom, machine: PyBoyEmulator) -> None:
@@ -162,6 +171,38 @@ def test_an_initial_state_is_checked_first(tmp_path: Path, rom: Rom, machine: Py
     play(machine, ACTIONS[:10])
     good.write_bytes(machine.save())
     assert new_game_state(rom, str(good)) == good.read_bytes()
+
+
+# -- whether new games can begin, before anything is started -----------------------------------------------------------
+def test_a_game_that_can_be_played_is_fit(tmp_path: Path, machine: PyBoyEmulator) -> None:
+    check(Config())
+    file = tmp_path / "good.state"
+    file.write_bytes(machine.save())
+    check(Config(init_state=str(file)))
+    check(Config(rom=str(emulator.BUILT_IN_ROM)))
+
+
+def test_what_cannot_be_played_is_named(tmp_path: Path, machine: PyBoyEmulator) -> None:
+    with pytest.raises(RomError, match="leave --rom out"):
+        check(Config(rom=str(tmp_path / "absent.gb")))
+    with pytest.raises(StateFileError, match="cannot read the initial state"):
+        check(Config(init_state=str(tmp_path / "absent.state")))
+    file = tmp_path / "noise.state"
+    file.write_bytes(machine.save()[:60_000] + np.random.default_rng(0).bytes(80_000))
+    with pytest.raises(StateFileError, match=r"noise\.state"):
+        check(Config(init_state=str(file)))
+
+
+@pytest.mark.parametrize(("deed", "said"), [("while True: pass", "hangs"), ("os.kill(os.getpid(), 11)", "crashed")])
+def test_a_trial_that_hangs_or_crashes_is_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, said: str
+) -> None:
+    script = f"import os, signal; signal.signal(signal.SIGALRM, signal.SIG_DFL); signal.alarm(1)\n{deed}"
+    real = subprocess.run
+    run = lambda _, **options: real([sys.executable, "-c", script], **options)  # noqa: E731
+    monkeypatch.setattr(beginning.subprocess, "run", run)
+    with pytest.raises(StateFileError, match=said):
+        beginning._try(None, str(tmp_path / "some.state"), 1)
 
 
 # -- determinism -----------------------------------------------------------------------------------------------------
@@ -205,8 +246,25 @@ def test_states_are_raw_and_compressed_ones_are_read(machine: PyBoyEmulator) -> 
     state = machine.save()
     assert state[0] == emulator.STATE_VERSION
     assert plain_state(state) is state
-    machine.load(zlib.compress(state, 1))
+    packed = packed_state(state)
+    assert len(packed) < len(state) / 4
+    assert packed_state(packed) is packed
+    assert plain_state(packed) == state
+    machine.load(packed)
     assert machine.save() == state
+
+
+def test_a_member_whose_nickname_is_asked_for_is_no_fault(machine: PyBoyEmulator, new_game: bytes) -> None:
+    machine.load(with_byte(new_game, ram.PARTY_COUNT, 1))  # level and full HP are 0 still
+
+
+def test_a_trusted_state_is_not_judged(machine: PyBoyEmulator, new_game: bytes) -> None:
+    odd = with_byte(new_game, ram.PARTY_COUNT, 9)
+    with pytest.raises(StateFileError, match="a party of 9"):
+        machine.load(odd)
+    machine.load(odd, trusted=True)
+    with pytest.raises(StateFileError):
+        machine.load(new_game[:-1], trusted=True)
 
 
 def wram_at(state: bytes) -> int:

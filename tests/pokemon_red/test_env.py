@@ -11,6 +11,7 @@ from puffer_envs.pokemon_red.config import PRESETS, Config
 from puffer_envs.pokemon_red.emulator import ACTIONS, load_rom
 from puffer_envs.pokemon_red.env import PokemonRed, spec
 from puffer_envs.pokemon_red.milestones import RED
+from puffer_envs.process import WORKER_VARIABLE
 from puffer_envs.state_file import StateFileError
 from tests.pokemon_red.scripted_player import ACT_1, Facts, Goal, ScriptedPlayer
 from tests.pokemon_red.test_emulator import with_title
@@ -100,6 +101,13 @@ def test_same_seed_same_bytes_for_any_threads_and_split(make) -> None:
         assert [a[len(a) // 2 :] for a in theirs] == mine
 
 
+def test_threads_are_one_a_core_but_one_in_a_worker(make, monkeypatch) -> None:
+    monkeypatch.setattr("puffer_envs.pokemon_red.env.usable_cores", lambda: 3)
+    assert make(4, num_threads=None)._pool._max_workers == 3
+    monkeypatch.setenv(WORKER_VARIABLE, "1")
+    assert make(4, num_threads=None)._pool is None
+
+
 def test_another_seed_is_another_run(make) -> None:
     assert make(2, seed=3).save_state(0) == make(2, seed=3).save_state(0)
     assert make(2, seed=3).save_state(0) != make(2, seed=4).save_state(0)
@@ -155,6 +163,28 @@ def test_snapshots_at_any_moment_are_whole(make) -> None:
         play(env, actions(3, 1, seed=first))
         env.restore(0, snapshot)
     assert trace == expected
+
+
+def test_a_snapshot_of_an_odd_moment_is_restored(make) -> None:
+    env = make(1)
+    env.machines[0]._pyboy.memory[ram.PARTY_COUNT] = 9  # no savestate would be taken with it
+    snapshot = env.snapshot(0)
+    play(env, actions(3, 1))
+    env.restore(0, snapshot)
+    assert env.snapshot(0) == snapshot
+    with pytest.raises(StateFileError, match="a party of 9"):
+        env.load_state(0, env.save_state(0))
+
+
+def test_savestates_are_kept_small(make) -> None:
+    env = make(1)
+    state = env.save_state(0)
+    env.add_state("here", state)
+    assert len(env.states["here"]) < len(state) / 4
+    env.set_next_start(0, "here")
+    env.request_reset(np.ones(1, np.bool_))
+    play(env, actions(1, 1))
+    assert (env.start_state[0], env.poll_failures()) == ("here", [])
 
 
 def test_loading_begins_an_episode_in_the_saved_world(make) -> None:

@@ -169,6 +169,21 @@ def test_a_defeat_costs_once_and_its_awakening_is_no_heal(machine: slow.Machine)
     assert paid(fast.pay(machine)) == {"map": 1}
 
 
+def test_a_newcomer_without_a_name_is_no_defeat_and_no_heal(machine: slow.Machine) -> None:
+    machine.stand_at(REST, 5, 5)
+    machine.set_party([])
+    fast = Fast(machine)
+    machine.set_party([(0, 0, 0)])  # counted while the nickname is asked for, written afterwards
+    assert paid(fast.pay(machine)) == {}
+    assert paid(fast.pay(machine)) == {}
+    machine.set_party([(5, 20, 20)])
+    assert paid(fast.pay(machine)) == {"level": 5}
+    machine.set_party([(5, 20, 20), (0, 0, 0)])
+    assert paid(fast.pay(machine)) == {}
+    machine.set_party([(5, 20, 20), (5, 19, 19)])
+    assert paid(fast.pay(machine)) == {"level": 5}
+
+
 def test_a_companion_from_the_box_is_no_heal(machine: slow.Machine) -> None:
     machine.stand_at(REST, 5, 5)
     machine.set_party([(5, 25, 25)])
