@@ -24,8 +24,6 @@ from training.run import Run
 
 T = TypeVar("T")
 
-CHECKPOINTS_KEPT = 3
-
 
 def build(config: RunConfig) -> Run:
     """Check, build and, with `--resume`, load.
@@ -118,14 +116,20 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
         num_workers=config.num_workers or 0,
         emulator=env_registry.entry(config.env).in_workers,
     )
-    records = min(config.learner.replay_size, config.total_steps)
-    weights = CHECKPOINTS_KEPT * preflight.COPIES_OF_WEIGHTS * 4 * parameters
+    disk = preflight.predict_disk(
+        replay_records=config.learner.replay_size,
+        record_bytes=record_bytes,
+        parameters=parameters,
+        total_steps=config.total_steps,
+        save_interval=config.save_interval,
+        kept=checkpoint.KEPT,
+    )
     preflight.preflight(
         config.runs_dir,
         config.savestates_dir,
         config.run_name,
         resume=config.resume,
-        disk_bytes=records * record_bytes + weights,
+        disk_bytes=disk,
         memory=memory,
     )
     return memory

@@ -1,5 +1,6 @@
 """A run: its parts, and what it does besides stepping and learning — reporting, evaluating, filming, saving."""
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -210,13 +211,13 @@ class Run:
         return improved
 
     def film(self) -> None:
-        """Play one episode of a new game and hand it to the encoder."""
-        step, settings = self.collector.global_step, self.config.evaluation
+        """Play one episode of a new game, frame by frame into the encoder."""
+        step = self.collector.global_step
         with self.clock("video"):
             seed = evaluation_seed(VIDEO, step, self.config.seed)
-            env = self._test_env(1)
-            frames = list(rollout(self.learner.dqn.acting, env, VIDEO_STEPS, settings.epsilon, seed, self.device))
-        self.videos.submit(frames, self.folder / "videos" / f"rollout_{step}")
+            epsilon, env = self.config.evaluation.epsilon, self._test_env(1)
+            frames = rollout(self.learner.dqn.acting, env, VIDEO_STEPS, epsilon, seed, self.device)
+            self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
 
     def _test_env(self, num_envs: int) -> VectorEnv:
         """Environments outside the training streams, in this process."""
@@ -250,7 +251,8 @@ class Run:
     def save_batch(self, batch: SequenceBatch) -> Path:
         """Keep a batch for the post-mortem."""
         path = self.folder / f"bad_batch_{self.collector.global_step}.pt"
-        torch.save(batch._asdict(), path)
+        with contextlib.suppress(OSError):  # a full disk, on top of all
+            checkpoint.save_file(path, batch._asdict())
         return path
 
     def state_dict(self) -> dict[str, Any]:
