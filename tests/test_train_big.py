@@ -131,6 +131,8 @@ def test_a_resume_cannot_change_what_a_checkpoint_is_shaped_by(small_run, capsys
     [
         (["--rom", "nowhere.gb"], "cannot read the ROM"),
         (["--rom", "README.md"], "no Game Boy ROM"),
+        (["--env.init-state", "nowhere.state"], "nowhere.state"),
+        (["--env.init-state", str(ROOT / "README.md")], "savestate"),
         (["--run-name", "../escape"], "cannot be a run name"),
         (["--run-name", "ghost", "--resume"], "no run 'ghost'"),
         (["--device", "abacus"], "is no device"),

@@ -42,6 +42,7 @@ def build(config: RunConfig) -> Run:
     if config.resume:
         _check_settings(config)
     saved = _newest(config) if config.resume else None
+    _tried(lambda: env_registry.module(config.env).check(config.game))
     run = _assemble(config, _tried(lambda: make_env(config)), policy, device)
     if saved is None:
         run.start()
