@@ -204,8 +204,8 @@ class ForkServer:
         theirs.close()
         self._sock.settimeout(boot_timeout_s)
         try:
-            letter = pickle.dumps(boot)
-            self._sock.sendall(struct.pack("<I", len(letter)) + letter)
+            payload = pickle.dumps(boot)
+            self._sock.sendall(struct.pack("<I", len(payload)) + payload)
             self._reply()
         except (OSError, EOFError) as error:
             self._errors.seek(0)
@@ -253,8 +253,8 @@ def serve(descriptor: int, bound_to_parent: bool) -> None:
     sock = socket.socket(fileno=descriptor)
     if bound_to_parent:
         _die_with(parent)
-    letter = _read_exactly(sock, struct.unpack("<I", _read_exactly(sock, 4))[0])
-    entry, prepare, *arguments = pickle.loads(letter)
+    payload = _read_exactly(sock, struct.unpack("<I", _read_exactly(sock, 4))[0])
+    entry, prepare, *arguments = pickle.loads(payload)
     with contextlib.suppress(Exception):  # the worker will meet it again, and can tell its parent
         prepare(*arguments)
     with open(os.devnull, "r+b") as nothing:  # workers don't print: the terminal belongs to the parent

@@ -107,6 +107,7 @@ def make(
         seed=seed,
         report_interval=report_interval,
         preload=where.preload,
+        pack_state=game.pack_state,
     )
 
 

@@ -35,7 +35,7 @@ class News(NamedTuple):
     report: Report | None
 
 
-class Birth(NamedTuple):
+class WorkerInit(NamedTuple):
     """All that a worker is given at its start."""
 
     factory: Callable[..., BatchedEnv]
@@ -73,13 +73,13 @@ def warm_up(pickled_factory: bytes, preload: Iterable[str]) -> None:
 
 
 # -- in the worker -------------------------------------------------------------------------------------------------
-def run(sock: socket.socket, memory: int, letter: int) -> None:
+def run(sock: socket.socket, memory: int, shared_init: int) -> None:
     """A worker's whole life: make the environments, then step and answer until the parent closes the socket."""
     channel = Channel(sock)
     try:
-        env = _make(pickle.loads(fork_server.read_shared_bytes(letter)), memory)
+        env = _make(pickle.loads(fork_server.read_shared_bytes(shared_init)), memory)
         os.close(memory)
-        os.close(letter)
+        os.close(shared_init)
         channel.send(READY)
         while True:
             try:
@@ -96,24 +96,24 @@ def run(sock: socket.socket, memory: int, letter: int) -> None:
         raise
 
 
-def _make(birth: Birth, memory: int) -> BatchedEnv:
-    buffers = {name: array[birth.rows] for name, array in fork_server.attach(memory, birth.slots).items()}
-    env = birth.factory(
-        num_envs=birth.num_envs,
-        seed=birth.seed,
-        first_env=birth.first_env,
-        report_interval=birth.report_interval,
+def _make(init: WorkerInit, memory: int) -> BatchedEnv:
+    buffers = {name: array[init.rows] for name, array in fork_server.attach(memory, init.slots).items()}
+    env = init.factory(
+        num_envs=init.num_envs,
+        seed=init.seed,
+        first_env=init.first_env,
+        report_interval=init.report_interval,
         buf=buffers,
     )
     if "torch" in sys.modules:
         raise RuntimeError("the environment imports torch: 200 MB and seconds for every worker, and threads")
-    env.want_states(birth.wanted)
-    env.keep_episodes(birth.keep_episodes)
-    for state_id, state in birth.states.items():
+    env.want_states(init.wanted)
+    env.keep_episodes(init.keep_episodes)
+    for state_id, state in init.states.items():
         env.add_state(state_id, state)
-    for index, start in enumerate(birth.next_start):
+    for index, start in enumerate(init.next_start):
         env.set_next_start(index, start)
-    if birth.reset:
+    if init.reset:
         env.reset()
     return env
 

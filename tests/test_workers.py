@@ -22,6 +22,7 @@ import pytest
 from puffer_envs import fork_server
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.fork_server import Channel
+from puffer_envs.process import in_worker
 from puffer_envs.state_file import StateFileError
 from puffer_envs.workers import Phase, WorkerError, WorkerPool
 from tests.probes import KILL, PROBES, RAISE, SPIN, STOP, Dice, DiceConfig, Pair, PairConfig, dice_spec, pair_spec
@@ -305,9 +306,10 @@ def test_all_workers_lost_at_once(pool: Callable[..., WorkerPool]) -> None:
 def test_a_killed_server_takes_the_workers_along_and_all_come_back(pool: Callable[..., WorkerPool]) -> None:
     env = pool(2)
     env.reset(seed=0)
-    env._house.server._process.kill()
+    env._supervisor.server._process.kill()
     step_until(env, lambda: not env.masks.all())
     step_until(env, lambda: bool(env.masks.all()))
+    assert sum(worker.restarts for worker in env.workers) == 2  # the new server is not asked for the old one's
 
 
 def test_a_loss_between_steps_is_shown_by_the_next_one(pool: Callable[..., WorkerPool]) -> None:
@@ -340,18 +342,33 @@ def test_restore_that_kills_is_not_repeated(pool: Callable[..., WorkerPool]) -> 
 # -- starts that fail ----------------------------------------------------------------------------------------------
 def test_a_pool_that_cannot_start_says_why(pool: Callable[..., WorkerPool], tmp_path: Path) -> None:
     (tmp_path / "no").touch()
-    with pytest.raises(WorkerError, match=r"(?s)worker 0 .*told not to start"):
+    with pytest.raises(WorkerError, match=r"(?s)worker \d .*told not to start"):
         pool(config=DiceConfig(refuse_start=str(tmp_path / "no")))
 
 
+@pytest.mark.parametrize(
+    ("starts", "suspects"),
+    [
+        ((None, "a", None, None), [(1, "a")]),
+        ((None, "a", "a", None), [(1, "a")]),  # one death is one failure
+        (("a", "b", None, None), []),  # two deaths would evict both, and one of them is good
+        ((None, None, None, None), []),
+    ],
+)
 def test_a_failing_start_is_tried_again(
-    pool: Callable[..., WorkerPool], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    pool: Callable[..., WorkerPool],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    starts: tuple[str | None, ...],
+    suspects: list[tuple[int, str]],
 ) -> None:
     refuse = tmp_path / "no"
     env = pool(2, config=DiceConfig(refuse_start=str(refuse)))
     env.reset(seed=0)
     env.add_state("a", env.save_state(0))
-    env.set_next_start(1, "a")
+    env.add_state("b", env.save_state(1))
+    for row, start in enumerate(starts):
+        env.set_next_start(row, start)
     refuse.touch()
     os.kill(env.workers[0].pid, signal.SIGKILL)
     with caplog.at_level(logging.WARNING, "pufferswarm.workers"):
@@ -359,9 +376,14 @@ def test_a_failing_start_is_tried_again(
     assert not env.masks[env.workers[0].rows].any()
     assert env.masks[env.workers[1].rows].all()
     assert "told not to start" in caplog.text
-    assert [(f.row, f.state_id) for f in env.poll_failures()] == [(1, "a")]  # it might have been the savestate
+    assert [(f.row, f.state_id) for f in env.poll_failures()] == suspects  # it might have been the savestate
     refuse.unlink()
     step_until(env, lambda: bool(env.masks.all()))
+    assert env.poll_failures() == []
+    env.keep_episodes(True)
+    env.request_reset(np.ones(NUM_ENVS, np.bool_))
+    env.step(harmless(0))
+    assert {e.start_state for e in env.poll_episodes() if e.row in range(4)} == {None}
 
 
 def test_too_many_replacements_end_the_run(pool: Callable[..., WorkerPool]) -> None:
@@ -388,6 +410,40 @@ def test_old_replacements_are_forgiven(pool: Callable[..., WorkerPool]) -> None:
 
 
 # -- what workers are, and their end ---------------------------------------------------------------------------------
+class Packing(Dice):
+    """Keeps savestates in another form."""
+
+    @staticmethod
+    def pack_state(state: bytes) -> bytes:
+        return state if state.startswith(b"packed") else b"packed" + state
+
+    def begin(self, env: int, state: bytes | None) -> None:
+        if state is not None:
+            assert state.startswith(b"packed")
+            state = state.removeprefix(b"packed")
+        super().begin(env, state)
+
+
+def test_states_are_packed_once_for_all_workers() -> None:
+    config = DiceConfig()
+    env = WorkerPool(partial(Packing, config), dice_spec(config), 4, num_workers=2, pack_state=Packing.pack_state)
+    env.keep_episodes(True)
+    env.reset(seed=0)
+    env.add_state("a", env.save_state(0))
+    assert env._setup.states["a"].startswith(b"packed")
+    for row in range(4):
+        env.set_next_start(row, "a")
+    for _ in range(2):
+        env.request_reset(np.ones(4, np.bool_))
+        env.step(harmless(0, 4))
+    assert [episode.start_state for episode in env.poll_episodes()][-4:] == ["a"] * 4
+    os.kill(env.workers[0].pid, signal.SIGKILL)  # its replacement gets what is packed
+    step_until(env, lambda: not env.masks.all())
+    step_until(env, lambda: bool(env.masks.all()))
+    assert env.poll_failures() == []
+    env.close()
+
+
 class Confession(Dice):
     """Says in its episodes what its process is like."""
 
@@ -395,6 +451,7 @@ class Confession(Dice):
         print("workers do not print")
         return {
             "torch": "torch" in sys.modules,
+            "worker": in_worker(),
             "threads": len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1,
             "variables": dict(os.environ),
         }
@@ -412,8 +469,10 @@ def test_workers_are_light_clean_and_quiet(monkeypatch: pytest.MonkeyPatch, capf
     confessions = [episode.summary for episode in env.poll_episodes()]
     env.close()
     assert len(confessions) == 2
+    assert not in_worker()
     for said in confessions:
         assert not said["torch"]
+        assert said["worker"]
         assert said["threads"] == 1
         assert "secret" not in said["variables"].values()
         assert said["variables"]["OMP_NUM_THREADS"] == "1"
@@ -439,7 +498,7 @@ def test_signals_to_the_group_leave_workers_alone(pool: Callable[..., WorkerPool
     for worker in env.workers:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             os.kill(worker.pid, number)
-    env._house.server._process.send_signal(signal.SIGTERM)
+    env._supervisor.server._process.send_signal(signal.SIGTERM)
     for step in range(5):
         env.step(harmless(step))
     assert env.masks.all()
@@ -449,7 +508,7 @@ def test_signals_to_the_group_leave_workers_alone(pool: Callable[..., WorkerPool
 def test_close_ends_all_within_two_seconds(pool: Callable[..., WorkerPool], stopped: bool) -> None:
     env = pool(2)
     env.reset(seed=0)
-    pids = [worker.pid for worker in env.workers] + [env._house.server._process.pid]
+    pids = [worker.pid for worker in env.workers] + [env._supervisor.server._process.pid]
     if stopped:
         os.kill(pids[0], signal.SIGSTOP)
     begun = time.monotonic()
@@ -480,7 +539,7 @@ from tests.probes import SPIN, Dice, DiceConfig, dice_spec
 config = DiceConfig(dangerous=True)
 env = WorkerPool(partial(Dice, config), dice_spec(config), 4, num_workers=2, timeout_s=60)
 env.reset()
-pids = [worker.pid for worker in env.workers] + [env._house.server._process.pid]
+pids = [worker.pid for worker in env.workers] + [env._supervisor.server._process.pid]
 how = sys.argv[1]
 if how == "stopped":
     os.kill(pids[0], signal.SIGSTOP)
