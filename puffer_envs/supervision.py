@@ -13,8 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -22,9 +21,8 @@ import numpy as np
 
 from puffer_envs import fork_server
 from puffer_envs.base import FailedStart
-from puffer_envs.batched import BatchedEnv
 from puffer_envs.fork_server import Channel, ForkServer, Slot, milliseconds
-from puffer_envs.worker_process import CALL, FAILED, READY, WorkerInit, run, warm_up
+from puffer_envs.worker_process import CALL, FAILED, READY, Setup, WorkerInit, run, warm_up
 
 log = logging.getLogger("pufferswarm.workers")
 
@@ -77,19 +75,6 @@ class Limits(NamedTuple):
     start_timeout_s: float  # for starting and resetting
     max_restarts: int  # within the window
     restart_window_s: float
-
-
-@dataclass
-class Setup:
-    """What every new process is told; the pool keeps it up to date."""
-
-    factory: Callable[..., BatchedEnv]
-    seed: int
-    report_interval: int
-    wanted: np.ndarray  # bool [M], milestones whose events carry the world
-    next_start: list[str | None]  # of each environment
-    states: dict[str, bytes] = field(default_factory=dict)  # packed
-    keep_episodes: bool = False
 
 
 class Supervisor:
@@ -213,20 +198,8 @@ class Supervisor:
         setup = self.setup
         worker.starting_from = setup.next_start[worker.envs]
         setup.next_start[worker.envs] = [None] * worker.num_envs
-        return WorkerInit(
-            setup.factory,
-            worker.num_envs,
-            worker.first_env,
-            self._seed_of(worker),
-            setup.report_interval,
-            self._slots,
-            worker.rows,
-            setup.states,
-            setup.wanted,
-            setup.keep_episodes,
-            worker.starting_from,
-            reset,
-        )
+        shape = worker.num_envs, worker.first_env, worker.rows, self._slots
+        return WorkerInit(setup, *shape, self._seed_of(worker), worker.starting_from, reset)
 
     def _fork(self, descriptors: list[int]) -> tuple[ForkServer, int]:
         if self.server is not None:

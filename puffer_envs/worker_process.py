@@ -7,6 +7,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -35,20 +36,29 @@ class News(NamedTuple):
     report: Report | None
 
 
-class WorkerInit(NamedTuple):
-    """All that a worker is given at its start."""
+@dataclass
+class Setup:
+    """What every new process is told; the pool keeps it up to date."""
 
     factory: Callable[..., BatchedEnv]
-    num_envs: int
-    first_env: int
     seed: int
     report_interval: int
-    slots: dict[str, Slot]
+    wanted: np.ndarray  # bool [M], milestones whose events carry the world
+    next_start: list[str | None]  # of each environment
+    states: dict[str, bytes] = field(default_factory=dict)  # packed
+    keep_episodes: bool = False
+
+
+class WorkerInit(NamedTuple):
+    """All that one process is given at its start."""
+
+    setup: Setup
+    num_envs: int
+    first_env: int
     rows: slice
-    states: dict[str, bytes]
-    wanted: np.ndarray
-    keep_episodes: bool
-    next_start: list[str | None]
+    slots: dict[str, Slot]
+    seed: int
+    next_start: list[str | None]  # of its own environments
     reset: bool  # a replacement begins to play at once
 
 
@@ -97,19 +107,20 @@ def run(sock: socket.socket, memory: int, shared_init: int) -> None:
 
 
 def _make(init: WorkerInit, memory: int) -> BatchedEnv:
+    setup = init.setup
     buffers = {name: array[init.rows] for name, array in fork_server.attach(memory, init.slots).items()}
-    env = init.factory(
+    env = setup.factory(
         num_envs=init.num_envs,
         seed=init.seed,
         first_env=init.first_env,
-        report_interval=init.report_interval,
+        report_interval=setup.report_interval,
         buf=buffers,
     )
     if "torch" in sys.modules:
         raise RuntimeError("the environment imports torch: 200 MB and seconds for every worker, and threads")
-    env.want_states(init.wanted)
-    env.keep_episodes(init.keep_episodes)
-    for state_id, state in init.states.items():
+    env.want_states(setup.wanted)
+    env.keep_episodes(setup.keep_episodes)
+    for state_id, state in setup.states.items():
         env.add_state(state_id, state)
     for index, start in enumerate(init.next_start):
         env.set_next_start(index, start)

@@ -14,8 +14,8 @@ import numpy as np
 from puffer_envs import fork_server
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, allocate_buffers, summarise
 from puffer_envs.batched import BatchedEnv
-from puffer_envs.supervision import Limits, Phase, Setup, Supervisor, Worker, WorkerError
-from puffer_envs.worker_process import CALLERS_ERRORS, REFUSED, STEP, News
+from puffer_envs.supervision import Limits, Phase, Supervisor, Worker, WorkerError
+from puffer_envs.worker_process import CALLERS_ERRORS, REFUSED, STEP, News, Setup
 
 __all__ = ["Phase", "WorkerError", "WorkerPool"]
 

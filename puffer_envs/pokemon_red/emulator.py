@@ -255,5 +255,5 @@ def plain_state(state: bytes) -> bytes:
 
 
 def packed_state(state: bytes) -> bytes:
-    """Savestate bytes in the zlib form that `plain_state` reads too: 2 ms for a tenth of the size."""
+    """Savestate bytes in the zlib form that `plain_state` reads too: 0.2-1 ms for a small part of the 143 KB."""
     return state if state[:1] == bytes([ZLIB_MAGIC]) else zlib.compress(state, 1)

@@ -78,7 +78,7 @@ def test_a_good_state_is_admitted_with_its_facts(rom, state):
         (lambda s: b"\x63" + s[1:], "version 99"),
         (lambda s: poke(s, ram.MAP_ID, 0xEE), "map 0xEE"),
         (lambda s: poke(s, ram.PARTY_COUNT, 7), "party of 7"),
-        (lambda s: poke(s, ram.PARTY_COUNT, 1), "level 0"),
+        (lambda s: poke(poke(s, ram.PARTY_COUNT, 1), ram.PARTY_MONS + ram.MON_LEVEL, 200), "level 200"),
         (lambda s: poke(s, ram.PLAYER_X, 200), "player is at"),
     ],
 )
