@@ -307,8 +307,11 @@ def test_a_killed_server_takes_the_workers_along_and_all_come_back(pool: Callabl
     env = pool(2)
     env.reset(seed=0)
     env._supervisor.server._process.kill()
+    assert wait_for(lambda: not any(is_alive(worker.pid) for worker in env.workers), SLOWER)
     step_until(env, lambda: not env.masks.all())
     step_until(env, lambda: bool(env.masks.all()))
+    for step in range(20):
+        env.step(harmless(step))
     assert sum(worker.restarts for worker in env.workers) == 2  # the new server is not asked for the old one's
 
 
