@@ -154,7 +154,7 @@ class CurriculumManager:
 
     # -- answers -------------------------------------------------------------------------------------------------
     def next_start(self, env: int) -> str | None:
-        """Where the episode of an environment after the one that just began will begin: a state's id, None: new game."""
+        """Where an environment begins its next episode but the running one: the id of a state, None for a new game."""
         self._cut.discard(env)
         return self._started(self._sample())
 
