@@ -47,6 +47,8 @@ class CurriculumConfig:
     """New games are at least this share of all starts."""
     tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
+    frontier_fraction: float = 0.3
+    """Share of the starts from savestates that goes to those right before the first milestone not mastered."""
     keep_per_milestone: int = 8
     """The newest so many states of each milestone are kept."""
     refresh_steps: int = 100_000
@@ -57,8 +59,9 @@ class CurriculumConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("mixture", "frontier"):
             raise ValueError(f"curriculum mode is 'mixture' or 'frontier', not '{self.mode}'")
-        if not 0 <= self.new_game_fraction <= 1:
-            raise ValueError(f"new_game_fraction lies between 0 and 1, got {self.new_game_fraction}")
+        for name in ("new_game_fraction", "frontier_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} lies between 0 and 1, got {getattr(self, name)}")
         if len(self.tier_weights) != len(sampling.TIERS) or min(self.tier_weights) < 0 or not any(self.tier_weights):
             raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
         if self.keep_per_milestone < 1 or self.refresh_steps < 0:
@@ -242,7 +245,12 @@ class CurriculumManager:
             furthest = of == of.max()
             return furthest / furthest.sum()
         scores = sampling.milestone_scores(self.theta, self._successors)
-        return sampling.state_probabilities(self._tiers[of], scores[of], self.config.tier_weights)
+        p = sampling.state_probabilities(self._tiers[of], scores[of], self.config.tier_weights)
+        at_frontier = sampling.frontier(of, self.theta, self._successors)
+        if not at_frontier.any():
+            return p
+        share = self.config.frontier_fraction
+        return (1 - share) * p + share * at_frontier / at_frontier.sum()
 
     # -- the stock of states -------------------------------------------------------------------------------------
     @staticmethod
