@@ -48,7 +48,7 @@ class CurriculumConfig:
     tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
     frontier_fraction: float = 0.0
-    """Share of the starts from savestates that goes to those right before the first milestone not mastered. Off: with .3
+    """Share of the savestate starts that goes to states right before the first milestone not mastered. Off: with .3
     one probe learned the first 800,000 decisions more slowly; meant for a milestone that is always missed."""
     keep_per_milestone: int = 8
     """The newest so many states of each milestone are kept."""
