@@ -23,7 +23,7 @@ class DQNConfig:
     """Records before them that only warm up the recurrent state."""
     batch_size: int = 128
     """Transitions an update trains on; `--batch-size` sets it too. At the same replay ratio 128 makes four times the
-    updates of 512 for a quarter more arithmetic, and learned the first town in half of the decisions."""
+    updates of 512; in single probes it had the starter in every episode at 400,000 decisions, 512 in none."""
     replay_ratio: float = 1.0
     """Trained transitions for each decision of an environment."""
     replay_size: int = 0
@@ -55,8 +55,8 @@ class IntrinsicConfig:
     rnd: float = 0.1
     """Weight of random network distillation on the encoder's features."""
     novel: float = 0.1
-    """Weight of 1 / sqrt(visits in this episode of milestones, map and cell). The original's .05 reached the forest of
-    the built-in game in three times as many decisions, .01 not at all."""
+    """Weight of 1 / sqrt(visits in this episode of milestones, map and cell). In single probes on the built-in game
+    .1 reached the forest after 400,000 decisions, the original's .05 not within 1,200,000, .01 no milestone by 400,000."""
     bayes: float = 0.05
     """Weight of 1 - theta of a milestone when it is reached."""
     rnd_hidden: int = 256
