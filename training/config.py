@@ -55,8 +55,8 @@ class IntrinsicConfig:
     rnd: float = 0.1
     """Weight of random network distillation on the encoder's features."""
     novel: float = 0.1
-    """Weight of 1 / sqrt(visits in this episode of milestones, map and cell). In single probes on the built-in game
-    .1 reached the forest after 400,000 decisions, the original's .05 not within 1,200,000, .01 no milestone by 400,000."""
+    """Weight of 1 / sqrt(visits in this episode of milestones, map and cell). In single probes on the built-in game .1
+    reached the forest by 400,000 decisions, the original's .05 not by 1,200,000, .01 no milestone by 400,000."""
     bayes: float = 0.05
     """Weight of 1 - theta of a milestone when it is reached."""
     rnd_hidden: int = 256
