@@ -20,7 +20,8 @@ class RND:
     """Random network distillation on the encoder's features (Burda et al. 2018, https://arxiv.org/abs/1810.12894).
 
     The surprise of a row is the predictor's squared error against a fixed random network, over the running deviation of
-    its discounted sum. (Over the deviation of the error itself it outweighed the game's own rewards, which then fell.) `reward` uses the predictor as it was at the last `publish`, so `update` may run in another thread.
+    its discounted sum. (Over the deviation of the error itself it outweighed the game's own rewards, which then fell.)
+    `reward` uses the predictor as it was at the last `publish`, so `update` may run in another thread.
     """
 
     def __init__(self, num_rows: int, feature_size: int, config: IntrinsicConfig, device: torch.device | str) -> None:
