@@ -16,7 +16,9 @@ MONEY_BUCKETS = 20  # 999,999 has 20 bits
 LAYOUT = ObsLayout(
     np.uint8,
     ("screen", SCREEN, 2, 1 / 3),  # brightness, 0 black to 3 white
-    ("visited", (WINDOW[0] * WINDOW[1],), 1),  # cells around the player, row by row, that the episode has visited
+    # Cells around the player, row by row, that pay no more: those that the episode has visited, and all of the maps that
+    # led to the savestate in which it began. (While those looked new, episodes from savestates walked straight back.)
+    ("visited", (WINDOW[0] * WINDOW[1],), 1),
     ("events", (ram.NUM_EVENTS,), 1),
     ("map_id", (1,)),
     ("position", (2,)),  # y, x in cells
@@ -96,11 +98,12 @@ def write_rows(screens: np.ndarray, facts: Facts, memory: Memory, out: np.ndarra
 def _write_visited(facts: Facts, memory: Memory, out: np.ndarray, row: int) -> None:
     top, left = wide(facts.y[row]) - PLAYER[0], wide(facts.x[row]) - PLAYER[1]
     map_id = wide(facts.map_id[row])
+    passed = memory.passed[row, map_id]
     for at in range(_AT_VISITED, _AT_EVENTS):
         out[row, at] = 0
     for cell in range(_CELLS):
         y, x = top + cell // WINDOW[1], left + cell % WINDOW[1]
-        if 0 <= y < 256 and 0 <= x < 256 and was_visited(memory, row, map_id, y, x):
+        if passed or (0 <= y < 256 and 0 <= x < 256 and was_visited(memory, row, map_id, y, x)):
             out[row, _AT_VISITED + (cell >> 3)] |= 1 << (cell & 7)
 
 

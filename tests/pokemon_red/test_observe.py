@@ -11,14 +11,15 @@ from tests.reference import pokemon_red as slow
 ROWS = np.arange(1)
 
 
-def packed(machine: slow.Machine, visited: set[tuple[int, int, int]], capacity: int = 1024) -> np.ndarray:
+def packed(machine: slow.Machine, visited: set[tuple[int, int, int]], passed: frozenset[int] = frozenset()) -> np.ndarray:
     """The fast observation row of a machine, uint8 [R]."""
     raw = np.zeros((1, ram.RAW_SIZE), np.uint8)
     ram.read(machine.memory, raw[0])
-    facts, memory = ram.allocate_facts(1), kernels.allocate_memory(1, capacity)
+    facts, memory = ram.allocate_facts(1), kernels.allocate_memory(1, 1024)
     ram.decode(raw, facts, 0)
     for cell in visited:
         kernels.visit(memory, 0, *cell)
+    memory.passed[0, list(passed)] = True
     screens = np.zeros((1, observe.SCREEN_BYTES), np.uint8)
     pixels = np.repeat(np.array(machine.pixels, np.uint8)[:, :, None], 4, axis=2)
     observe.pack_screen(pixels, screens, 0)
@@ -34,6 +35,8 @@ def test_rows_equal_the_slow_twin(seed: int) -> None:
     map_id, y, x = machine.place()
     near = {(map_id, (y + rng.randrange(-6, 7)) % 256, (x + rng.randrange(-6, 7)) % 256) for _ in range(60)}
     assert packed(machine, near).tobytes() == slow.observe(machine, near)
+    for passed in (frozenset({map_id}), frozenset({map_id ^ 1})):
+        assert packed(machine, near, passed).tobytes() == slow.observe(machine, near, passed)
 
 
 @pytest.mark.parametrize("seed", range(10))

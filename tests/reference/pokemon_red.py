@@ -103,14 +103,15 @@ def pack(values: Iterable[int], bits: int) -> list[int]:
     return packed
 
 
-def observe(machine: Machine, visited: set[tuple[int, int, int]]) -> bytes:
-    """The observation row: fields in the order of the contract between the parts."""
+def observe(machine: Machine, visited: set[tuple[int, int, int]], passed: frozenset[int] = frozenset()) -> bytes:
+    """The observation row: fields in the order of the contract between the parts; maps passed count as all visited."""
     memory, (map_id, y, x) = machine.memory, machine.place()
     size = machine.party_size()
     padding = [0] * (6 - size)
     bag = [byte for pair in machine.bag() for byte in pair]
     row = pack((GREYS.index(machine.pixels[i][j]) for i in range(0, 144, 2) for j in range(0, 160, 2)), 2)
-    row += pack(((map_id, y + dy, x + dx) in visited for dy in range(-4, 5) for dx in range(-4, 6)), 1)
+    window = [(map_id, y + dy, x + dx) for dy in range(-4, 5) for dx in range(-4, 6)]
+    row += pack((map_id in passed or cell in visited for cell in window), 1)
     row += memory[0xD747:0xD887]
     row += [map_id, y, x, (memory[0xC109] // 4) % 4, machine.battle(), memory[0xD356], memory[0xD719]]
     row += [*memory[0xD164 : 0xD164 + size], *padding]
