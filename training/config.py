@@ -15,6 +15,9 @@ class DQNConfig:
 
     gamma: float = 0.997
     """Discount a step."""
+    advantage_learning: float = 0.8
+    """Share of an action's shortfall that is taken off its target once more: gaps 1 / (1 - .8) = 5 times as wide, so
+    that noise does not turn the order of actions of almost the same worth. 0 is off."""
     n_step: int = 5
     """Steps of reward before the target bootstraps."""
     sequence: int = 16
@@ -145,6 +148,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "document": {
         "learner": {
             "gamma": 0.99,
+            "advantage_learning": 0.0,
             "n_step": 1,
             "batch_size": 128,
             "tau": 0.0,

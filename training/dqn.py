@@ -49,6 +49,17 @@ def n_step_targets(
     return target + value
 
 
+def widen_gaps(targets: Tensor, q: Tensor, actions: Tensor, weight: float) -> Tensor:
+    """Advantage learning (Bellemare et al. 2016, https://arxiv.org/abs/1512.04860): targets of actions that are not the
+    best, lowered by `weight` times what they fall short, so that in the end the gap is 1 / (1 - weight) times as wide.
+
+    Args:
+        targets: float32 [K, B].
+        q: float32 [K, B, A], of the network that judges. actions: int64 [K, B].
+    """
+    return targets - weight * (q.max(-1).values - q.gather(-1, actions[..., None])[..., 0])
+
+
 def td_loss(q: Tensor, actions: Tensor, targets: Tensor, trained: Tensor) -> Tensor:
     """Huber loss of the chosen actions' values, averaged over the records that count.
 
@@ -147,6 +158,7 @@ class DQN:
             self.config.gamma,
             self.config.n_step,
         )
+        targets = widen_gaps(targets, q_target[burn:end], batch.actions[burn:end], self.config.advantage_learning)
         return targets, features[burn:end].flatten(0, 1)
 
     @staticmethod

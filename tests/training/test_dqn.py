@@ -6,7 +6,7 @@ import torch
 
 from tests.reference.returns import n_step_target
 from training.config import DQNConfig
-from training.dqn import exploration, n_step_targets, td_loss
+from training.dqn import exploration, n_step_targets, td_loss, widen_gaps
 
 
 def column(*values):
@@ -47,6 +47,21 @@ def test_targets_agree_with_the_slow_twin():
         for k in range(length - n):
             wanted = n_step_target(rewards[:, b], terminal[:, b], closing[:, b], values[:, b], gamma, n, k)
             assert targets[k, b] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_what_an_action_falls_short_of_the_best_is_taken_off_again():
+    # The best action keeps its target; one that is worth 1 less than the best loses .8 * 1.
+    q = torch.tensor([[[3.0, 2.0]], [[3.0, 2.0]]])
+    assert widen_gaps(column(5, 5), q, torch.tensor([[0], [1]]), 0.8).flatten().tolist() == pytest.approx([5.0, 4.2])
+
+
+def test_gaps_end_up_wider_and_the_best_value_where_it_was():
+    # Q-values that follow their targets 1 and .9 come to 1 and 1 - .1 / (1 - .8) = .5.
+    q = torch.zeros(1, 1, 2)
+    for _ in range(200):
+        targets = [widen_gaps(column(g), q, torch.tensor([[a]]), 0.8) for a, g in enumerate((1.0, 0.9))]
+        q = torch.stack(targets, -1)
+    assert q.flatten().tolist() == pytest.approx([1.0, 0.5])
 
 
 def test_loss_is_huber_over_the_trained_records():
