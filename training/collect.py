@@ -14,7 +14,7 @@ from torch import Tensor
 from policies.protocol import RecurrentQNetwork
 from puffer_envs.base import Episode, Event, VectorEnv
 from training.config import DQNConfig, IntrinsicConfig
-from training.dqn import exploration
+from training.explore import Explorer
 from training.intrinsic import RND, EpisodicNovelty, milestone_bonus
 from training.replay import FrameHistory, SequenceReplay
 
@@ -45,11 +45,11 @@ class Step(NamedTuple):
 
 
 class Actor:
-    """A recurrent policy acting on the rows of an environment: frame history, recurrent state, epsilon-greedy."""
+    """A recurrent policy acting on the rows of an environment: frame history and recurrent state."""
 
     def __init__(self, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device | str) -> None:
         n, layout = env.num_agents, env.spec.layout
-        self.policy, self.device = policy, torch.device(device)
+        self.env, self.policy, self.device = env, policy, torch.device(device)
         self.frame_span = layout[policy.history_field].span
         self.history = FrameHistory(n, policy.history, layout[policy.history_field].size, device)
         self.state = torch.zeros((n, policy.state_size), device=device)
@@ -66,15 +66,13 @@ class Actor:
         return rows.to(self.device)
 
     @torch.inference_mode()
-    def act(self, rows: Tensor, epsilon: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
-        """Epsilon-greedy actions int32 [N] and the encoder's features [N, F]; the recurrent state moves on."""
+    def act(self, rows: Tensor) -> tuple[np.ndarray, Tensor]:
+        """The best actions int32 [N] and the encoder's features [N, F]; the recurrent state moves on."""
         first = torch.from_numpy(self.first).to(self.device)
         frames = self.history.push(rows[:, self.frame_span], first)
         features = self.policy.encode(rows, frames)
         q, self.state = self.policy.step(features, self.state, first)
-        actions = q.argmax(-1).cpu().numpy().astype(np.int32)
-        explore = rng.random(len(actions)) < epsilon
-        return np.where(explore, rng.integers(0, q.shape[-1], len(actions), dtype=np.int32), actions), features
+        return q.argmax(-1).cpu().numpy().astype(np.int32), features
 
     def state_dict(self) -> dict[str, Any]:
         """Frame history, recurrent state, and which rows begin anew."""
@@ -104,7 +102,8 @@ class Collector:
         n = env.num_agents
         self.env, self.replay, self.rnd, self.config = env, replay, rnd, learner
         self.actor = Actor(env, policy, device)
-        self.novelty = EpisodicNovelty(n)
+        self.explorer = Explorer(n, policy.num_actions, learner)
+        self.novelty = EpisodicNovelty(n, intrinsic.novel_power)
         self.weights = np.array([1.0, intrinsic.rnd, intrinsic.novel, intrinsic.bayes], np.float32)
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         self.global_step = 0
@@ -121,8 +120,9 @@ class Collector:
         """Choose actions and start the step."""
         self.rows = self.actor.to_device(self.env.observations)
         self.state_before = self.actor.state
-        self.epsilon = exploration(self.env.num_agents, self.global_step, self.config)
-        self.actions, features = self.actor.act(self.rows, self.epsilon, self.rng)
+        greedy, features = self.actor.act(self.rows)
+        self.epsilon = self.explorer.epsilon(self.global_step)
+        self.actions = self.explorer.choose(greedy, self.epsilon, self.rng)
         self._sent = time.perf_counter()
         self.env.send(self.actions)
         # While the environments work. The surprise is that of the observation acted on, not of the one that follows:
@@ -154,6 +154,7 @@ class Collector:
         """Unweighted PARTS of this step, float32 [N, 4]."""
         env = self.env
         novelty = self.novelty.reward(env.novelty_keys)
+        self.explorer.observe(novelty == 1.0)
         bonus = milestone_bonus(events, theta, env.num_agents)
         return np.stack([env.rewards, self.surprise, novelty, bonus], axis=1)
 
@@ -191,6 +192,7 @@ class Collector:
         rows = np.flatnonzero(ended & self.alive)
         if rows.size:
             self.novelty.forget(rows)
+            self.explorer.forget(rows)
             self.returns[rows] = 0.0
             self.start_step[rows] = self.global_step
             self.episode_id[rows] = self.episode_id.max() + 1 + np.arange(rows.size)
@@ -200,6 +202,7 @@ class Collector:
         """All but the environments, the replay and the networks."""
         return {
             "actor": self.actor.state_dict(),
+            "explorer": self.explorer.state_dict(),
             "novelty": self.novelty.state_dict(),
             "rng": self.rng.bit_generator.state,
             "global_step": self.global_step,
@@ -213,6 +216,7 @@ class Collector:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.actor.load_state_dict(state["actor"])
+        self.explorer.load_state_dict(state["explorer"])
         self.novelty.load_state_dict(state["novelty"])
         self.rng.bit_generator.state = state["rng"]
         self.global_step, self.episodes = int(state["global_step"]), int(state["episodes"])

@@ -3,7 +3,6 @@
 import copy
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,19 +70,13 @@ def td_loss(q: Tensor, actions: Tensor, targets: Tensor, trained: Tensor) -> Ten
     return (loss * trained).sum() / trained.sum().clamp(min=1)
 
 
-def exploration(num_envs: int, step: int, config: DQNConfig) -> np.ndarray:
-    """Epsilon of each environment, float64 [N]: a ladder base^(1 + alpha i / (N - 1)), reached by a ramp from 1."""
-    ladder = config.epsilon_base ** (1 + config.epsilon_alpha * np.arange(num_envs) / max(num_envs - 1, 1))
-    return 1.0 + (ladder - 1.0) * min(1.0, step / max(config.epsilon_ramp, 1))
-
-
 class DQN:
     """The online and the target network, their optimiser and the update.
 
     The swarm acts, and is evaluated, with the Polyak average of the online weights that is the target network anyway.
     The best action is better than the next by a few hundredths, less than an update moves the values of a small batch:
     in single probes the average had reached the starter in 25 and 55% of the episodes where the online weights of the
-    same moment had not in any. `acting` is a copy as of the last `publish`, so that an update may run in another thread.
+    same moment had not in any. `acting` is its copy as of the last `publish`: an update may run in another thread.
     """
 
     def __init__(self, policy: RecurrentQNetwork, config: DQNConfig, device: torch.device | str) -> None:

@@ -47,12 +47,11 @@ def evaluate(
     env.poll_episodes()
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
     actor = Actor(env, policy, device)
-    epsilon = np.full(env.num_agents, config.epsilon)
     done: dict[int, Episode] = {}
     for step in range(config.max_steps):
         if stop():
             return None
-        actions, _ = actor.act(actor.to_device(env.observations), epsilon, rng)
+        actions = _epsilon_greedy(actor, config.epsilon, rng)
         if step == config.max_steps - 1:
             env.request_reset(np.ones(env.num_envs, np.bool_))  # the cap: what has not ended ends here
         env.step(actions)
@@ -63,6 +62,12 @@ def evaluate(
         if len(done) == env.num_agents:
             break
     return summarise([done[row] for row in sorted(done)], env)
+
+
+def _epsilon_greedy(actor: Actor, epsilon: float, rng: np.random.Generator) -> np.ndarray:
+    actions, _ = actor.act(actor.to_device(actor.env.observations))
+    draws = rng.integers(0, actor.policy.num_actions, len(actions), dtype=np.int32)
+    return np.where(rng.random(len(actions)) < epsilon, draws, actions)
 
 
 def summarise(episodes: list[Episode], env: VectorEnv) -> Evaluation:
@@ -88,8 +93,7 @@ def rollout(
     actor = Actor(env, policy, device)
     yield env.render(0)
     for _ in range(steps):
-        actions, _ = actor.act(actor.to_device(env.observations), np.full(env.num_agents, epsilon), rng)
-        env.step(actions)
+        env.step(_epsilon_greedy(actor, epsilon, rng))
         if (env.terminals | env.truncations).any():
             return
         yield env.render(0)

@@ -92,9 +92,10 @@ class RND:
 
 
 class EpisodicNovelty:
-    """1 / sqrt(n) at the n-th visit of a key within the episode."""
+    """1 / n^power at the n-th visit of a key within the episode."""
 
-    def __init__(self, num_rows: int) -> None:
+    def __init__(self, num_rows: int, power: float) -> None:
+        self.power = power
         self.visits: list[dict[int, int]] = [{} for _ in range(num_rows)]
 
     def reward(self, keys: np.ndarray) -> np.ndarray:
@@ -103,7 +104,7 @@ class EpisodicNovelty:
         for row, key in enumerate(keys.tolist()):
             visits = self.visits[row]
             counts[row] = visits[key] = visits.get(key, 0) + 1
-        return 1.0 / np.sqrt(counts)
+        return counts**-self.power
 
     def forget(self, rows: np.ndarray) -> None:
         """Begin anew in `rows` (indices), whose episodes ended."""

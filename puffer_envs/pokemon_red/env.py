@@ -160,10 +160,12 @@ class PokemonRed(BatchedEnv):
         kernels.forget(self.facts, self.memory, self.rules.rest_maps, self._passed(env, held), env, limit)
 
     def _passed(self, env: int, held: np.ndarray) -> np.ndarray:
-        """Maps of the milestones that a world holds, and the one where the game starts, bool [256]: not the present."""
+        """Maps that led to a world, bool [256]: those on the way to the furthest one that it must have been on."""
+        route = self.game.route
+        been = self.rules.indices[held & (self.rules.kinds == kernels.MAP)].tolist()
+        furthest = max((route.index(map_id) for map_id in been if map_id in route), default=0)
         passed = np.zeros(256, np.bool_)
-        passed[self.rules.indices[held & (self.rules.kinds == kernels.MAP)]] = True
-        passed[self.game.start_map] = True
+        passed[[*been, *route[: furthest + 1]]] = True
         passed[self.facts.map_id[env]] = False
         return passed
 

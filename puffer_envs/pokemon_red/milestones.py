@@ -32,8 +32,8 @@ class Game(NamedTuple):
     rest_house_maps: frozenset[int]  # healing is rewarded here, once a visit
     required_events: tuple[int, ...]  # story events, paid more than the others
     excluded_events: tuple[int, ...]  # flags that are no achievement
-    start_map: int  # where a new game is first free to move
     start_money: int
+    route: tuple[int, ...]  # maps in the order in which the story first leads to them; a new game begins on the first
 
 
 class _Row(NamedTuple):
@@ -97,38 +97,40 @@ _WAYFARER = _table(
     )
 )
 
+_WAYFARER_MAPS = {  # in the order of the story
+    0x26: "Loft",
+    0x25: "Home",
+    0x00: "Nettlewick",
+    0x28: "Lab",
+    0x0C: "BrambleRoad",
+    0x01: "Mossbridge",
+    0x29: "MossRest",
+    0x32: "ForestGate",
+    0x33: "Whisperwood",
+    0x02: "QuarryHill",
+    0x36: "QuarryGym",
+    0x0E: "WindyPass",
+    0x3B: "Hollow",
+    0x3C: "DeepHollow",
+    0x0F: "SaltRoad",
+    0x03: "Brinehaven",
+    0x40: "BrineRest",
+    0x41: "TideGym",
+    0x10: "Causeway",
+    0x05: "Lampwick",
+    0x5C: "LampGym",
+    0x76: "WayfarersHall",
+}
+
 WAYFARER = Game(
     title="WAYFARER",
     milestones=_WAYFARER,
-    map_names={
-        0x26: "Loft",
-        0x25: "Home",
-        0x00: "Nettlewick",
-        0x28: "Lab",
-        0x0C: "BrambleRoad",
-        0x01: "Mossbridge",
-        0x29: "MossRest",
-        0x32: "ForestGate",
-        0x33: "Whisperwood",
-        0x02: "QuarryHill",
-        0x36: "QuarryGym",
-        0x0E: "WindyPass",
-        0x3B: "Hollow",
-        0x3C: "DeepHollow",
-        0x0F: "SaltRoad",
-        0x03: "Brinehaven",
-        0x40: "BrineRest",
-        0x41: "TideGym",
-        0x10: "Causeway",
-        0x05: "Lampwick",
-        0x5C: "LampGym",
-        0x76: "WayfarersHall",
-    },
+    map_names=_WAYFARER_MAPS,
     rest_house_maps=frozenset({0x25, 0x29, 0x40}),
     required_events=_required_events(_WAYFARER),
     excluded_events=(),
-    start_map=0x26,
     start_money=3000,
+    route=tuple(_WAYFARER_MAPS),
 )
 
 
@@ -190,6 +192,12 @@ _RED = _table(
 )
 
 _RED_ROUTES = {0x0B + n: f"Route{n}" for n in range(1, 26)}
+
+# The way to the third badge; further on the story branches.
+_RED_ROUTE = (
+    *(0x26, 0x25, 0x00, 0x28, 0x0C, 0x01, 0x29, 0x2A, 0x0D, 0x32, 0x33, 0x2F, 0x02, 0x3A, 0x36, 0x0E, 0x44),
+    *(0x3B, 0x3C, 0x3D, 0x0F, 0x03, 0x40, 0x41, 0x23, 0x24, 0x58, 0x10, 0x11, 0x05, 0x59, 0x5E, 0x5F, 0x65, 0x5C),
+)
 
 RED = Game(
     title="POKEMON RED",
@@ -260,8 +268,8 @@ RED = Game(
     rest_house_maps=frozenset({0x25, 0x29, 0x3A, 0x40, 0x44, 0x51, 0x59, 0x85, 0x8D, 0x9A, 0xAB, 0xAE, 0xB6}),
     required_events=_required_events(_RED),
     excluded_events=(0x068,),  # the museum's ticket can be bought again and again
-    start_map=0x26,
     start_money=3000,
+    route=_RED_ROUTE,
 )
 
 GAMES: dict[str, Game] = {game.title: game for game in (WAYFARER, RED)}

@@ -102,7 +102,7 @@ def _boot(rom: Rom) -> bytes:
 def _looks_free(machine: PyBoyEmulator, game: Game) -> bool:
     money = "".join(f"{machine.peek(ram.MONEY + byte):02X}" for byte in range(3))  # BCD: hex digits are decimal ones
     return (
-        machine.peek(ram.MAP_ID) == game.start_map
+        machine.peek(ram.MAP_ID) == game.route[0]
         and money == f"{game.start_money:06}"
         and not machine.peek(ram.JOY_IGNORE)
         and not machine.peek(ram.STATUS_FLAGS_5) & JOYPAD_DISABLED

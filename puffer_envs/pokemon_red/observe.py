@@ -16,8 +16,8 @@ MONEY_BUCKETS = 20  # 999,999 has 20 bits
 LAYOUT = ObsLayout(
     np.uint8,
     ("screen", SCREEN, 2, 1 / 3),  # brightness, 0 black to 3 white
-    # Cells around the player, row by row, that pay no more: those that the episode has visited, and all of the maps that
-    # led to the savestate in which it began. (While those looked new, episodes from savestates walked straight back.)
+    # Cells around the player, row by row, that pay no more: those that the episode has visited, and all those of the
+    # maps that led to the savestate in which it began. (While these looked new, such episodes walked straight back.)
     ("visited", (WINDOW[0] * WINDOW[1],), 1),
     ("events", (ram.NUM_EVENTS,), 1),
     ("map_id", (1,)),

@@ -17,7 +17,7 @@ def test_a_state_that_one_row_saved_is_where_pulled_rows_begin(folder):
     state_id = manager.on_event(Event(0, 3, 1, env.save_state(0)), global_step=2)  # as if a milestone had been reached
     assert state_id is not None
     entry = manager.store.entries[state_id]
-    assert (entry.map, entry.badges, entry.state_version) == (env.game.start_map, 0, 15)
+    assert (entry.map, entry.badges, entry.state_version) == (env.game.route[0], 0, 15)
     env.add_state(state_id, manager.load_bytes(state_id))
     ((pulled, start),) = manager.pull(env.num_envs).items()
     env.set_next_start(pulled, start)

@@ -267,7 +267,7 @@ def test_the_way_is_marked_and_paid(make) -> None:
             break
         place = (int(env.facts.y[0]), int(env.facts.x[0]))
         term = env.reward_terms[0, list(env.spec.reward_weights).index("coordinate")]
-        assert term == pytest.approx(0 if place in visited else 0.02)
+        assert term == pytest.approx(0 if place in visited else 0.1)
         visited.add(place)
         window = observe.LAYOUT.unpack(env.observations[0], "visited").reshape(9, 10)
         shown = {(place[0] + dy - 4, place[1] + dx - 4) for dy, dx in np.argwhere(window)}
@@ -345,6 +345,23 @@ def test_maps_on_the_way_are_held_too(first_badge, make) -> None:
     before = milestones[deep.milestone].predecessor
     assert before is not None
     assert env.milestones_held[0, names.index(before)]
+
+
+def test_all_maps_before_a_savestate_are_passed_and_shown_as_such(first_badge, make) -> None:
+    _, events = first_badge
+    env = make(1)
+    forest = next(e for e in events if env.spec.milestones[e.milestone].name == "enter_whisperwood")
+    env.load_state(0, forest.state)
+    route = env.game.route
+    passed = set(np.flatnonzero(env.memory.passed[0]).tolist())
+    assert passed == set(route[: route.index(0x33)])  # also the gate and the rest house, which are no milestones
+    gate = {map_id for map_id in passed if env.game.map_names[map_id] in ("ForestGate", "MossRest", "Home")}
+    assert len(gate) == 3
+    assert not observe.LAYOUT.unpack(env.observations[0], "visited").all()
+    for _ in range(2):  # back through the door
+        env.step(np.zeros(1, np.int32))
+    assert env.facts.map_id[0] == 0x32
+    assert observe.LAYOUT.unpack(env.observations[0], "visited").all()
 
 
 # -- what it shows ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from training.preflight import UserError
 def test_default_preset_file_flag(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("num_envs = 8\n[learner]\ngamma = 0.5\ntau = 1\n[game]\nreward_badge = 7.0\n")
-    assert cli.parse([]).learner.gamma == 0.997
+    assert cli.parse([]).learner.gamma == 0.99
     assert cli.parse(["--preset", "document"]).learner.gamma == 0.99
     both = cli.parse(["--preset", "document", "--config", str(file)])
     assert (both.learner.gamma, both.learner.n_step, both.learner.tau) == (0.5, 1, 1.0)

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from tests.reference.returns import n_step_target
-from training.config import DQNConfig
-from training.dqn import exploration, n_step_targets, td_loss, widen_gaps
+from training.dqn import n_step_targets, td_loss, widen_gaps
 
 
 def column(*values):
@@ -69,12 +68,3 @@ def test_loss_is_huber_over_the_trained_records():
     q = torch.tensor([[[0.0, 1.0]], [[2.0, 0.0]], [[50.0, 0.0]]])
     loss = td_loss(q, torch.tensor([[1], [0], [0]]), column(4, 2.5, 0), flags(1, 1, 0))
     assert loss.item() == pytest.approx(1.3125)
-
-
-def test_exploration_ramps_to_the_ladder():
-    config = DQNConfig(epsilon_base=0.4, epsilon_alpha=7.0, epsilon_ramp=100)
-    assert exploration(3, 0, config).tolist() == [1.0, 1.0, 1.0]
-    wanted = [0.4, 0.4**4.5, 0.4**8]
-    np.testing.assert_allclose(exploration(3, 100, config), wanted)
-    np.testing.assert_allclose(exploration(3, 50, config), (1 + np.array(wanted)) / 2)
-    assert exploration(1, 1000, config).tolist() == [0.4]

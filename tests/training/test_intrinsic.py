@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 import numpy as np
+import pytest
 import torch
 
 from puffer_envs.base import Event
@@ -10,17 +11,19 @@ from training.config import IntrinsicConfig
 from training.intrinsic import RND, EpisodicNovelty, milestone_bonus
 
 
-def test_novelty_falls_with_the_square_root_of_the_visits():
-    novelty = EpisodicNovelty(2)
+def test_novelty_falls_with_a_power_of_the_visits():
+    novelty = EpisodicNovelty(2, 0.5)
     keys = np.array([7, 8], np.uint64)
     assert novelty.reward(keys).tolist() == [1.0, 1.0]
     np.testing.assert_allclose(novelty.reward(np.array([7, 9], np.uint64)), [2**-0.5, 1.0])
     novelty.forget(np.array([0]))
     np.testing.assert_allclose(novelty.reward(np.array([7, 9], np.uint64)), [1.0, 2**-0.5])
+    steep = EpisodicNovelty(1, 2.0)
+    assert [steep.reward(keys[:1]).item() for _ in range(3)] == pytest.approx([1, 1 / 4, 1 / 9])
 
 
 def test_novelty_goes_on_after_a_resume():
-    novelty, copy = EpisodicNovelty(1), EpisodicNovelty(1)
+    novelty, copy = EpisodicNovelty(1, 2.0), EpisodicNovelty(1, 2.0)
     key = np.array([2**64 - 1], np.uint64)
     novelty.reward(key)
     copy.load_state_dict(novelty.state_dict())

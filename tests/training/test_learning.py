@@ -33,6 +33,7 @@ SETTINGS = DQNConfig(
     epsilon_ramp=1500,
     epsilon_base=0.2,
     epsilon_alpha=2.0,
+    boredom=0,  # the probes have no places
 )
 NO_BONUS = IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.0)
 
@@ -127,7 +128,7 @@ def test_a_truncation_is_no_end():
     values = []
     for _ in range(16):
         rows = collector.actor.to_device(env.observations)
-        _, features = collector.actor.act(rows, np.zeros(ENVS), np.random.default_rng(0))
+        _, features = collector.actor.act(rows)
         first = torch.zeros(ENVS, dtype=torch.bool)
         values.append(dqn.acting.step(features, collector.actor.state, first)[0].max(-1).values.mean().item())
         env.step(np.full(ENVS, 1, np.int32))
