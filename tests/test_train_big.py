@@ -92,7 +92,7 @@ def test_figures_add_up(small_run):
     logs = [line for line in lines if "r_total" in line]
     assert [line["step"] for line in logs] == [400, 800, 1200, 1600]
     for line in logs:
-        parts = line["r_env"] + 0.1 * line["r_rnd"] + 0.1 * line["r_novel"] + 0.05 * line["r_bayes"]
+        parts = line["r_env"] + 0.1 * line["r_rnd"] + 0.05 * line["r_novel"] + 0.05 * line["r_bayes"]
         assert line["r_total"] == pytest.approx(parts, abs=1e-4)
         terms = sum(value for name, value in line.items() if name.startswith("reward/"))
         assert line["r_env"] == pytest.approx(terms, abs=1e-4)

@@ -52,7 +52,7 @@ class DQNConfig:
     """A random action goes on for n decisions with a probability of n^-zeta; 0: always for one."""
     boredom: int = 32
     """Decisions without a new place after which a row explores, whatever its epsilon; 0 is never."""
-    epsilon_bored: float = 0.5
+    epsilon_bored: float = 0.3
     """Its epsilon then."""
     epsilon_ramp: int = 100_000
     """Decisions over which epsilon falls from 1 to its place on the ladder."""

@@ -39,7 +39,10 @@ def evaluate(
 
     Args:
         env: as many environments as episodes are wanted, whose own settings hold the idle frames at the start.
-        stop: asked at every step whether to break off; None is returned then.
+        stop: asked at every step whether to break off.
+
+    Returns:
+        the episodes that were played to their end, or None if there are none.
     """
     rng = np.random.default_rng(seed)
     env.reset(seed)
@@ -48,6 +51,7 @@ def evaluate(
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
     actor = Actor(env, policy, device)
     done: dict[int, Episode] = {}
+    lost = np.zeros(env.num_agents, np.bool_)  # their worker died, and takes what it played with it
     for step in range(config.max_steps):
         if stop():
             return None
@@ -56,11 +60,15 @@ def evaluate(
             env.request_reset(np.ones(env.num_envs, np.bool_))  # the cap: what has not ended ends here
         env.step(actions)
         env.poll_events()
+        lost |= ~env.masks
         for episode in env.poll_episodes():
-            done.setdefault(episode.row, episode)
+            if not lost[episode.row]:
+                done.setdefault(episode.row, episode)
         actor.first[:] = env.terminals | env.truncations
-        if len(done) == env.num_agents:
+        if len(done.keys() | set(np.flatnonzero(lost).tolist())) == env.num_agents:
             break
+    if not done:
+        return None
     return summarise([done[row] for row in sorted(done)], env)
 
 

@@ -220,12 +220,13 @@ class Run:
             self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
 
     def _test_env(self, num_envs: int) -> VectorEnv:
-        """Environments outside the training streams, in this process."""
+        """Environments outside the training streams, in workers too: an emulator that hangs must not hang the run."""
         if num_envs not in self.test_envs:
-            settings = self.config.evaluation
-            overrides = {"idle_frames": settings.idle_frames} if "idle_frames" in self.config.game._fields else {}
+            settings, workers = self.config.evaluation, self.config.num_workers or 0
+            protocol = {"idle_frames": settings.idle_frames, "patience_steps": settings.max_steps}
+            overrides = {name: value for name, value in protocol.items() if name in self.config.game._fields}
             self.test_envs[num_envs] = env_registry.make(
-                self.config.env, num_envs, self.config.game, num_workers=0, **overrides
+                self.config.env, num_envs, self.config.game, num_workers=min(workers, num_envs), **overrides
             )
         return self.test_envs[num_envs]
 

@@ -19,7 +19,7 @@ class Config(NamedTuple):
     # -- an episode, in decisions; it ends by truncation only
     new_game_steps: int = 1_024  # from a new game
     savestate_steps: int = 384  # from a savestate
-    patience_steps: int = 256  # without a new coordinate or milestone
+    patience_steps: int = 128  # without a new coordinate or milestone
 
     # -- rewards: weights of the named terms (spec; the upstream project's terms that it leaves out weigh 0)
     reward_badge: float = 5.0  # a badge

@@ -1,5 +1,9 @@
 """What the collector stores, record by record, of a scripted environment; and evaluations that disturb nothing."""
 
+import os
+import signal
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +11,7 @@ from gymnasium import spaces
 
 from puffer_envs.base import EnvSpec, Episode, Event, VectorEnv
 from puffer_envs.layout import ObsLayout
+from puffer_envs.workers import WorkerPool
 from tests.probes import PROBES
 from tests.training.test_learning import TinyPolicy, parts
 from training.collect import Collector
@@ -145,3 +150,24 @@ def test_an_evaluation_is_a_function_of_its_seed():
     assert len(results[0].episodes) == 8
     assert max(episode.length for episode in results[0].episodes) <= 20
     assert len({evaluation_seed(kind, n, 1) for kind in (0, 1) for n in range(100)}) == 200
+
+
+def test_an_evaluation_goes_on_without_the_rows_of_a_lost_worker():
+    _, collector, learner = parts("dice")
+    learner.close()
+    make_env, config, make_spec, _ = PROBES["dice"]
+    pool = WorkerPool(partial(make_env, config), make_spec(config), 8, num_workers=2)
+    steps = 0
+
+    def kill_one_on_the_way() -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 2:
+            os.kill(pool.workers[1].pid, signal.SIGKILL)
+        return False
+
+    settings = EvaluationConfig(max_steps=20, epsilon=0.5)
+    result = evaluate(collector.actor.policy, pool, settings, 3, torch.device("cpu"), kill_one_on_the_way)
+    pool.close()
+    assert {episode.row for episode in result.episodes} >= set(range(4))
+    assert len(result.episodes) < 8
