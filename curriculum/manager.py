@@ -47,9 +47,6 @@ class CurriculumConfig:
     """New games are at least this share of all starts."""
     tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
-    frontier_fraction: float = 0.0
-    """Share of the savestate starts that goes to states right before the first milestone not mastered. Off: with .3
-    one probe learned the first 800,000 decisions more slowly; meant for a milestone that is always missed."""
     keep_per_milestone: int = 8
     """The newest so many states of each milestone are kept."""
     refresh_steps: int = 100_000
@@ -60,9 +57,8 @@ class CurriculumConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("mixture", "frontier"):
             raise ValueError(f"curriculum mode is 'mixture' or 'frontier', not '{self.mode}'")
-        for name in ("new_game_fraction", "frontier_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} lies between 0 and 1, got {getattr(self, name)}")
+        if not 0 <= self.new_game_fraction <= 1:
+            raise ValueError(f"new_game_fraction lies between 0 and 1, got {self.new_game_fraction}")
         if len(self.tier_weights) != len(sampling.TIERS) or min(self.tier_weights) < 0 or not any(self.tier_weights):
             raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
         if self.keep_per_milestone < 1 or self.refresh_steps < 0:
@@ -246,12 +242,7 @@ class CurriculumManager:
             furthest = of == of.max()
             return furthest / furthest.sum()
         scores = sampling.milestone_scores(self.theta, self._successors)
-        p = sampling.state_probabilities(self._tiers[of], scores[of], self.config.tier_weights)
-        at_frontier = sampling.frontier(of, self.theta, self._successors)
-        if not at_frontier.any():
-            return p
-        share = self.config.frontier_fraction
-        return (1 - share) * p + share * at_frontier / at_frontier.sum()
+        return sampling.state_probabilities(self._tiers[of], scores[of], self.config.tier_weights)
 
     # -- the stock of states -------------------------------------------------------------------------------------
     @staticmethod

@@ -3,10 +3,6 @@
 P(new game) >= 1/4, else P(state) = P(tier) * P(state | tier): tiers weigh early .5, mid .3, late .2 (renormalised over
 those that have states), and inside a tier p ~ max(.05, 1 + score) with score = 8 theta (1 - theta) - 1 of the state's
 next milestone, so that what the swarm neither masters nor always misses is tried most.
-
-A milestone that has been missed a thousand times has the score of one that is mastered, though: its state would begin
-one episode in a hundred, and the swarm would never get past it. So a share of the starts is the frontier's: the states
-right before the first milestone that is not mastered.
 """
 
 from collections.abc import Sequence
@@ -72,18 +68,6 @@ def state_probabilities(tiers: np.ndarray, scores: np.ndarray, weights: Sequence
     total = np.bincount(tiers, preference, minlength=len(TIERS))  # [3]
     share = tier_probabilities(total > 0, weights)
     return share[tiers] * preference / total[tiers]
-
-
-def frontier(milestones: np.ndarray, theta: np.ndarray, successors: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """States right before the first milestone of the table that is missed as often as not, bool [S]; may be none.
-
-    Args:
-        milestones: int [S], at which each state was saved.
-    """
-    nothing = len(theta)
-    ahead = [min((n for n in following if theta[n] <= 0.5), default=nothing) for following in successors]
-    nearest = np.array(ahead)[milestones]
-    return (nearest == nearest.min()) & (nearest < nothing)
 
 
 def draw(probabilities: np.ndarray, u: float) -> int:

@@ -26,7 +26,7 @@ class Config(NamedTuple):
     reward_required_event: float = 2.0  # an event that the story cannot go on without
     reward_event: float = 0.5  # any other event
     reward_map: float = 0.5  # first entry of a map in the episode
-    reward_coordinate: float = 0.1  # first visit of a cell in the episode
+    reward_coordinate: float = 0.1  # first visit of a cell in the episode; a map has about 50
     reward_level: float = 0.5  # a level of the party, beyond its best
     reward_heal: float = 0.1  # party healed in a rest house, once a visit
     reward_defeat: float = -0.2  # the whole party fainted
@@ -52,8 +52,9 @@ def visited_capacity(config: Config) -> int:
 
 _DEFAULT = Config()
 
-# Pokemon Red: the original agent's 19,816 decisions. Its fights and mazes outlast the built-in game's patience.
-_RED = _DEFAULT._replace(new_game_steps=19_816, savestate_steps=2_048, patience_steps=2_048)
+# Pokemon Red: the original agent's 19,816 decisions. Its fights and mazes outlast the built-in game's patience, and on
+# its large maps cells at the built-in game's price would outweigh the story.
+_RED = _DEFAULT._replace(new_game_steps=19_816, savestate_steps=2_048, patience_steps=2_048, reward_coordinate=0.02)
 
 PRESETS: dict[str, Config] = {
     "default": _DEFAULT,

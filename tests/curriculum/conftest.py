@@ -50,7 +50,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_manager(folder: Path, seed: int = 7, rom_sha1: str = "", **config) -> CurriculumManager:
-    config = {"frontier_fraction": 0.0, **config}
     return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, rom_sha1=rom_sha1)
 
 

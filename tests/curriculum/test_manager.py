@@ -157,16 +157,6 @@ def test_spawn_mix_looks_at_recent_starts(folder):
     assert mix["early"] == pytest.approx(0.75 * 0.625, abs=0.13)  # of 256
 
 
-def test_a_share_of_the_starts_is_the_frontiers(folder):
-    manager = make_manager(folder, frontier_fraction=0.4)
-    ids = fill(manager, DOOR, FIELD)
-    manager.posteriors.beta[FIELD] = 1000.0  # missed a thousand times: by its score DOOR's state would be starved
-    manager.posteriors.alpha[DOOR] = 1000.0
-    starts = [manager.next_start(0) for _ in range(2000)]
-    from_states = [start for start in starts if start is not None]
-    assert from_states.count(ids[0]) / len(from_states) > 0.4
-
-
 # -- pulls -------------------------------------------------------------------------------------------------------
 def test_a_first_ever_milestone_pulls_half_of_the_rows_once(folder):
     manager = make_manager(folder)

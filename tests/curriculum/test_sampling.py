@@ -76,15 +76,3 @@ def test_new_games_are_never_fewer_than_their_share():
         new += sampling.new_game_due(new, starts, 0.25)
         assert new >= 0.25 * (starts + 1)
     assert new == 250  # and no more than asked for
-
-
-def test_the_frontier_is_right_before_the_first_milestone_not_mastered():
-    successors = [(1,), (2, 3), (3,), ()]
-    saved_at = np.array([0, 1, 1, 2])
-    # 1 is mastered, 2 is not: the states saved at 1.
-    assert sampling.frontier(saved_at, np.array([0.9, 0.8, 0.001, 0.5]), successors).tolist() == [0, 1, 1, 0]
-    # 1 and 2 are mastered, 3 is open: reached from 1 and from 2.
-    assert sampling.frontier(saved_at, np.array([0.9, 0.8, 0.7, 0.5]), successors).tolist() == [0, 1, 1, 1]
-    # No state before the first that is missed: the next one counts.
-    assert sampling.frontier(np.array([2]), np.array([0.9, 0.1, 0.1, 0.1]), successors).tolist() == [1]
-    assert sampling.frontier(saved_at, np.full(4, 0.9), successors).tolist() == [0, 0, 0, 0]
