@@ -19,7 +19,7 @@ from training.config import RunConfig
 from training.dqn import DQN
 from training.intrinsic import RND
 from training.preflight import UserError
-from training.replay import SequenceReplay
+from training.replay import SequenceReplay, stream_length
 from training.run import Run
 
 T = TypeVar("T")
@@ -109,8 +109,10 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
     """Check everything that can be checked without writing; the memory that the run will take, part by part."""
     record_bytes = spec.layout.nbytes + 4 * policy.state_size // 8 + 16
     parameters = sum(parameter.numel() for parameter in policy.parameters())
+    rows = config.num_envs * spec.agents_per_env
+    records = rows * stream_length(config.learner.replay_size, rows)
     memory = preflight.predict_memory(
-        replay_records=config.learner.replay_size,
+        replay_records=records,
         record_bytes=0 if device.type == "cuda" else record_bytes,
         parameters=parameters,
         num_envs=config.num_envs,
@@ -118,7 +120,7 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
         emulator=env_registry.entry(config.env).in_workers,
     )
     disk = preflight.predict_disk(
-        replay_records=config.learner.replay_size,
+        replay_records=records,
         record_bytes=record_bytes,
         parameters=parameters,
         total_steps=config.total_steps,

@@ -51,7 +51,8 @@ class DQNConfig:
     epsilon_zeta: float = 2.0
     """A random action goes on for n decisions with a probability of n^-zeta; 0: always for one."""
     boredom: int = 32
-    """Decisions without a new place after which a row explores, whatever its epsilon; 0 is never."""
+    """Decisions without a new place after which a row explores, whatever its epsilon; 0 is never, as it must be in a
+    game that tells of no places."""
     epsilon_bored: float = 0.3
     """Its epsilon then."""
     epsilon_ramp: int = 100_000

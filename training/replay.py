@@ -13,6 +13,13 @@ from torch import Tensor
 
 # Records between two stored recurrent states; sequences begin only there.
 STATE_STRIDE = 8
+# Records of a stream in one checkpoint file.
+SEGMENT = 256
+
+
+def stream_length(capacity: int, num_rows: int, segment: int = SEGMENT) -> int:
+    """Records that each of `num_rows` streams keeps, for `capacity` in all: whole segments, at least two."""
+    return max(-(-capacity // (num_rows * segment)), 2) * segment
 
 
 class SequenceBatch(NamedTuple):
@@ -32,8 +39,7 @@ class SequenceReplay:
     """Streams of records, sampled as sequences with the recurrent state that was stored at their start.
 
     Args:
-        capacity: records in all; each of the `num_rows` streams keeps capacity / num_rows of them, rounded up to whole
-            segments.
+        capacity: records in all, shared out among `num_rows` streams by `stream_length`.
         row_size: elements R of a packed observation.
         frame_span: slice of the row that holds one frame of the history.
         history: frames H that the network sees at once.
@@ -53,11 +59,10 @@ class SequenceReplay:
         state_size: int,
         sequence_length: int,
         *,
-        segment: int = 256,
+        segment: int = SEGMENT,
         device: torch.device | str = "cpu",
     ) -> None:
-        per_row = -(-capacity // num_rows)
-        self.length = max(-(-per_row // segment), 2) * segment  # T
+        self.length = stream_length(capacity, num_rows, segment)  # T
         self.num_rows, self.segment = num_rows, segment
         self.frame_span, self.history, self.sequence_length = frame_span, history, sequence_length
         self.device = torch.device(device)

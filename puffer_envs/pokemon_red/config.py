@@ -26,7 +26,7 @@ class Config(NamedTuple):
     reward_required_event: float = 2.0  # an event that the story cannot go on without
     reward_event: float = 0.5  # any other event
     reward_map: float = 0.5  # first entry of a map in the episode
-    reward_coordinate: float = 0.1  # first visit of a cell in the episode; a map has about 50
+    reward_coordinate: float = 0.1  # first visit of a cell in the episode
     reward_level: float = 0.5  # a level of the party, beyond its best
     reward_heal: float = 0.1  # party healed in a rest house, once a visit
     reward_defeat: float = -0.2  # the whole party fainted
