@@ -67,18 +67,25 @@ def summary(curve: Curve, milestone: str, threshold: float) -> dict[str, Any]:
 
 
 def plot(curves: list[Curve], milestone: str, path: Path) -> None:
-    """Share of evaluation episodes that reached the milestone, against minutes of training."""
+    """Shares of evaluation episodes against minutes of training: of several runs one milestone, of one run all."""
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import colormaps, pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    for curve in curves:
-        axes.plot(curve.minutes, curve.reached[milestone], marker="o", markersize=3, label=curve.name)
-    axes.set(xlabel="minutes of training", ylabel=f"episodes that reached {milestone}", ylim=(-0.02, 1.02))
+    figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
+    if len(curves) == 1:
+        lines = {name: shares for name, shares in curves[0].reached.items() if any(shares)}
+        colours = colormaps["viridis"](np.linspace(0, 0.92, len(lines)))
+        for (name, shares), colour in zip(lines.items(), colours, strict=True):
+            axes.plot(curves[0].minutes, shares, color=colour, label=name)
+    else:
+        for curve in curves:
+            axes.plot(curve.minutes, curve.reached[milestone], marker="o", markersize=3, label=curve.name)
+    what = "each milestone" if len(curves) == 1 else milestone
+    axes.set(xlabel="minutes of training", ylabel=f"episodes that reached {what}", ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", frameon=False)
     figure.savefig(path, dpi=110)
 
 
