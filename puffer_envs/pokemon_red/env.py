@@ -131,6 +131,7 @@ class PokemonRed(BatchedEnv):
             self.memory,
             self.rules,
             self.reward_terms,
+            self.held_at_start,
             self.milestones_held,
             self._shown,
             self.novelty_keys,

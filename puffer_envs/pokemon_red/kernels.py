@@ -191,20 +191,33 @@ def find_held(facts: Facts, kinds: np.ndarray, indices: np.ndarray, shown: np.nd
 
 
 @kernel
-def novelty_key(facts: Facts, held: np.ndarray, shown: np.ndarray, row: int) -> np.uint64:
-    """A 64-bit mix of (milestones held, map, y, x); ``held`` and ``shown`` bool [E, M] count both."""
-    key = _U(coordinate_key(facts.map_id[row], facts.y[row], facts.x[row]))
+def novelty_key(
+    facts: Facts, memory: Memory, held_at_start: np.ndarray, held: np.ndarray, shown: np.ndarray, row: int
+) -> np.uint64:
+    """A 64-bit mix of (milestones held, map, y, x); ``held`` and ``shown`` bool [E, M] count both.
+
+    Until an episode has got further than where it began, the maps that led there are all one place. Their cells would
+    be new to it, and it would turn round at the first danger ahead: 900 episodes from the edge of the built-in game's
+    forest walked home.
+    """
+    passed = memory.passed[row, facts.map_id[row]]
+    key = _U(0)
     for m in range(held.shape[1]):
         if held[row, m] or shown[row, m]:
             key ^= mix(_U(m + 1) << _U(32))
+            passed = passed and held_at_start[row, m]
+    if not passed:
+        key ^= _U(coordinate_key(facts.map_id[row], facts.y[row], facts.x[row]))
     return mix(key)
 
 
 @kernel
 def mark_progress(
     facts: Facts,
+    memory: Memory,
     kinds: np.ndarray,
     indices: np.ndarray,
+    held_at_start: np.ndarray,
     held: np.ndarray,
     shown: np.ndarray,
     keys: np.ndarray,
@@ -212,7 +225,7 @@ def mark_progress(
 ) -> bool:
     """Write what a row's world shows (``shown``) and its novelty key; True if it shows a milestone not yet held."""
     find_held(facts, kinds, indices, shown, row)
-    keys[row] = novelty_key(facts, held, shown, row)
+    keys[row] = novelty_key(facts, memory, held_at_start, held, shown, row)
     any_new = False
     for m in range(kinds.size):
         any_new |= shown[row, m] and not held[row, m]

@@ -188,6 +188,7 @@ def judge(
     memory: Memory,
     rules: Rules,
     terms: np.ndarray,
+    held_at_start: np.ndarray,
     held: np.ndarray,
     shown: np.ndarray,
     keys: np.ndarray,
@@ -197,6 +198,7 @@ def judge(
     Args:
         raw: uint8 [E, RAW_SIZE], as read.
         terms: float32 [E, K], written.
+        held_at_start: bool [E, M], milestones with which the episode began.
         held: bool [E, M], milestones of the episode so far.
         shown: bool [E, M], written: milestones that the worlds show now.
         keys: uint64 [E], written.
@@ -208,5 +210,5 @@ def judge(
     for row in range(keys.size):
         decode(raw, facts, row)
         score(facts, memory, rules, terms, row)
-        any_new |= mark_progress(facts, rules.kinds, rules.indices, held, shown, keys, row)
+        any_new |= mark_progress(facts, memory, rules.kinds, rules.indices, held_at_start, held, shown, keys, row)
     return any_new

@@ -278,9 +278,27 @@ def test_the_way_is_marked_and_paid(make) -> None:
 def test_novelty_keys_tell_milestones_and_places_apart() -> None:
     facts, held = ram.allocate_facts(4), np.zeros((4, 5), np.bool_)
     facts.y[1], facts.x[2], held[3, 4] = 1, 1, True
-    shown = np.zeros_like(held)
-    keys = {int(kernels.novelty_key(facts, held, shown, row)) for row in range(4)}
+    nothing, memory = np.zeros_like(held), kernels.allocate_memory(4, 64)
+    keys = {int(kernels.novelty_key(facts, memory, nothing, held, nothing, row)) for row in range(4)}
     assert len(keys) == 4
+
+
+def test_the_way_back_is_one_place_until_the_episode_has_got_further() -> None:
+    facts, memory = ram.allocate_facts(4), kernels.allocate_memory(4, 64)
+    facts.map_id[:], facts.x[:] = (1, 1, 1, 2), (3, 4, 4, 4)
+    memory.passed[:, :2] = True
+    start, nothing = np.zeros((4, 5), np.bool_), np.zeros((4, 5), np.bool_)
+    start[:, 0] = True
+    held = start.copy()
+    key = [int(kernels.novelty_key(facts, memory, start, held, nothing, row)) for row in range(4)]
+    assert key[0] == key[1]  # on the way back
+    assert key[3] != key[1]  # ahead
+    shown = start.copy()
+    shown[1:3, 2] = True  # a milestone, just now
+    facts.x[2] = 5
+    further = [int(kernels.novelty_key(facts, memory, start, held, shown, row)) for row in range(4)]
+    assert len(set(further[:3])) == 3
+    assert further[0] == key[0]
 
 
 # -- milestones ------------------------------------------------------------------------------------------------------
@@ -318,7 +336,7 @@ def test_a_whole_act_is_paid_and_marked(first_badge) -> None:
     assert returns["badge"] == 5
     assert returns["required_event"] == 2 * sum(m.kind == "event" and m.required for m in kinds)
     assert returns["map"] == 0.5 * (env.memory.maps[0].sum() - 1)
-    assert returns["coordinate"] == pytest.approx(0.02 * (env.memory.visits[0] - 1), rel=1e-4)
+    assert returns["coordinate"] == pytest.approx(0.1 * (env.memory.visits[0] - 1), rel=1e-4)
     assert returns["level"] >= 2.5  # the starter comes at level 5
     summary = env.summary(0)
     assert (summary["badges"], summary["map_id"]) == (1, 0x36)
