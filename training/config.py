@@ -49,7 +49,7 @@ class DQNConfig:
     epsilon_alpha: float = 7.0
     """See epsilon_base; 0 gives all environments the same."""
     epsilon_zeta: float = 2.0
-    """A random action goes on for n decisions with a probability of n^-zeta; 0: always for one."""
+    """A random action goes on for n decisions with a probability of n^-zeta, zeta above 1; 0: always for one."""
     boredom: int = 32
     """Decisions without a new place after which a row explores, whatever its epsilon; 0 is never, as it must be in a
     game that tells of no places."""
@@ -57,6 +57,10 @@ class DQNConfig:
     """Its epsilon then."""
     epsilon_ramp: int = 100_000
     """Decisions over which epsilon falls from 1 to its place on the ladder."""
+
+    def __post_init__(self) -> None:
+        if self.epsilon_zeta != 0 and not self.epsilon_zeta > 1:
+            raise ValueError(f"epsilon_zeta is 0 or above 1, got {self.epsilon_zeta}")
 
 
 @dataclass(frozen=True)
