@@ -21,7 +21,7 @@ class Config(NamedTuple):
     savestate_steps: int = 384  # from a savestate
     patience_steps: int = 128  # without a new coordinate or milestone
 
-    # -- rewards: weights of the named terms (spec, but for cells; the upstream project's terms that it leaves out weigh 0)
+    # -- rewards: weights of the named terms (spec, but for cells; terms of upstream that it leaves out weigh 0)
     reward_badge: float = 5.0  # a badge
     reward_required_event: float = 2.0  # an event that the story cannot go on without
     reward_event: float = 0.5  # any other event
