@@ -140,6 +140,8 @@ class PokemonRed(BatchedEnv):
             for row, milestone in np.argwhere(self._shown & ~self.milestones_held).tolist():
                 self.reach(row, milestone)
                 self.memory.stale[row] = 0
+                way_back = self._way_back(self.milestones_held[row])
+                kernels.reopen(self.facts, self.memory, way_back, row)
 
     def finish(self) -> None:
         out_of_time = self.episode_step + 1 >= self.memory.limit
@@ -161,14 +163,22 @@ class PokemonRed(BatchedEnv):
         kernels.forget(self.facts, self.memory, self.rules.rest_maps, self._passed(env, held), env, limit)
 
     def _passed(self, env: int, held: np.ndarray) -> np.ndarray:
-        """Maps that led to a world, bool [256]: those on the way to the furthest one that it must have been on."""
+        """Maps that led to a world, bool [256]: those on the way to the furthest one that it must have been on.
+
+        Not those over which the story leads back.
+        """
         route = self.game.route
         been = self.rules.indices[held & (self.rules.kinds == kernels.MAP)].tolist()
         furthest = max((route.index(map_id) for map_id in been if map_id in route), default=0)
         passed = np.zeros(256, np.bool_)
         passed[[*been, *route[: furthest + 1]]] = True
-        passed[self.facts.map_id[env]] = False
+        passed[[self.facts.map_id[env], *self._way_back(held)]] = False
         return passed
+
+    def _way_back(self, held: np.ndarray) -> tuple[int, ...]:
+        """Known maps over which the story leads after the last milestone of a world."""
+        last = self.game.milestones[int(held.nonzero()[0][-1])].name if held.any() else ""
+        return self.game.ways_back.get(last, ())
 
     def _held_in(self, env: int) -> np.ndarray:
         """Milestones that a world holds, bool [M]: those it shows, and the maps that must have led there.

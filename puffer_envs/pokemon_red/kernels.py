@@ -1,5 +1,6 @@
 """What a row remembers of its episode, and the kernels that keep it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ class Memory(NamedTuple):
     visited: np.ndarray  # uint32 [E, C], open-addressed set of 1 + (map << 16 | y << 8 | x); 0 is an empty slot
     visits: np.ndarray  # int32 [E], coordinates in the set
     maps: np.ndarray  # bool [E, 256], maps entered
-    passed: np.ndarray  # bool [E, 256], maps that led to the world in which the episode began: they pay no more
+    passed: np.ndarray  # bool [E, 256], maps that led to the world in which the episode began: their cells do not pay
     event_words: np.ndarray  # uint64 [E, 40], bits of the events ever seen set
     items: np.ndarray  # bool [E, 256], items ever in the bag
     badges: np.ndarray  # uint8 [E], badges ever seen
@@ -168,6 +169,17 @@ def forget(facts: Facts, memory: Memory, rest_maps: np.ndarray, passed: np.ndarr
     memory.maps[row] = passed
     memory.passed[row] = passed
     remember(facts, memory, rest_maps, row)
+
+
+def reopen(facts: Facts, memory: Memory, maps: Sequence[int], row: int) -> None:
+    """Let the cells of maps pay again, but the one that the row stands on."""
+    cells = memory.visited[row][memory.visited[row] != 0].astype(np.int64) - 1
+    memory.visited[row] = 0
+    memory.visits[row] = 0
+    for cell in cells[~np.isin(cells >> 16, maps)].tolist():
+        visit(memory, row, cell >> 16, cell >> 8 & 0xFF, cell & 0xFF)
+    visit(memory, row, facts.map_id[row], facts.y[row], facts.x[row])
+    memory.passed[row, list(maps)] = False
 
 
 # -- milestones ------------------------------------------------------------------------------------------------------

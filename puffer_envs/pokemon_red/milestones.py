@@ -34,6 +34,7 @@ class Game(NamedTuple):
     excluded_events: tuple[int, ...]  # flags that are no achievement
     start_money: int
     route: tuple[int, ...]  # maps in the order in which the story first leads to them; a new game begins on the first
+    ways_back: dict[str, tuple[int, ...]]  # by milestone: known maps over which the story leads next
 
 
 class _Row(NamedTuple):
@@ -122,6 +123,9 @@ _WAYFARER_MAPS = {  # in the order of the story
     0x76: "WayfarersHall",
 }
 
+_TO_THE_LAB = (0x02, 0x33, 0x32, 0x01, 0x0C, 0x00, 0x28)
+_TO_THE_WOODCUTTER = (0x03, 0x0F, 0x3C, 0x3B, 0x0E, 0x02, 0x33)
+
 WAYFARER = Game(
     title="WAYFARER",
     milestones=_WAYFARER,
@@ -131,6 +135,14 @@ WAYFARER = Game(
     excluded_events=(),
     start_money=3000,
     route=tuple(_WAYFARER_MAPS),
+    ways_back={
+        "badge_stone": (0x02,),
+        "got_parcel": _TO_THE_LAB,
+        "delivered_parcel": _TO_THE_LAB,
+        "badge_tide": _TO_THE_WOODCUTTER,
+        "got_hatchet": _TO_THE_WOODCUTTER,
+        "badge_lamp": (0x05,),
+    },
 )
 
 
@@ -198,6 +210,7 @@ _RED_ROUTE = (
     *(0x26, 0x25, 0x00, 0x28, 0x0C, 0x01, 0x29, 0x2A, 0x0D, 0x32, 0x33, 0x2F, 0x02, 0x3A, 0x36, 0x0E, 0x44),
     *(0x3B, 0x3C, 0x3D, 0x0F, 0x03, 0x40, 0x41, 0x23, 0x24, 0x58, 0x10, 0x11, 0x05, 0x59, 0x5E, 0x5F, 0x65, 0x5C),
 )
+_TO_OAK = (0x01, 0x0C, 0x00, 0x28)
 
 RED = Game(
     title="POKEMON RED",
@@ -270,6 +283,14 @@ RED = Game(
     excluded_events=(0x068,),  # the museum's ticket can be bought again and again
     start_money=3000,
     route=_RED_ROUTE,
+    ways_back={
+        "got_oaks_parcel": _TO_OAK,
+        "got_pokedex": _TO_OAK,
+        "badge_boulder": (0x02,),
+        "badge_cascade": (0x03,),
+        "got_ss_ticket": (0x24, 0x23, 0x03),
+        "got_hm01": (0x5F, 0x5E, 0x05),
+    },
 )
 
 GAMES: dict[str, Game] = {game.title: game for game in (WAYFARER, RED)}

@@ -35,6 +35,10 @@ class Fast:
         rewards.score(self.facts, self.memory, self.rules, terms, 0)
         return dict(zip(rewards.TERMS, terms[0].tolist(), strict=True))
 
+    def reopen(self, machine: slow.Machine, maps: set[int]) -> None:
+        self._look(machine)
+        kernels.reopen(self.facts, self.memory, tuple(maps), 0)
+
 
 def paid(terms: dict[str, float]) -> dict[str, float]:
     """The terms that are not zero, without the coordinates that most steps pay."""
@@ -59,11 +63,16 @@ def test_random_lives_are_paid_as_by_the_slow_twin(game, seed: int) -> None:
     passed = frozenset(rng.sample(range(256), 20 * (seed % 2)))
     twin, fast = slow.Episode(machine, rules, passed), Fast(machine, game, passed=passed)
     seen = set()
-    for _ in range(400):
+    for step in range(400):
         slow.wander(machine, rng, rules.rest_maps)
         expected = twin.pay(machine)
         assert fast.pay(machine) == expected
         assert fast.memory.stale[0] == twin.stale
+        if step % 50 == 25:
+            maps = {cell[0] for cell in rng.sample(sorted(twin.visited), 2)} | set(rng.sample(range(256), 9))
+            twin.reopen(machine, maps)
+            fast.reopen(machine, maps)
+            assert fast.memory.visits[0] == len(twin.visited)
         seen |= paid(expected).keys()
     assert len(seen) >= 8  # the random life was rich enough to be a test
 

@@ -142,7 +142,7 @@ class Episode:
 
     def __init__(self, machine: Machine, rules: Rules, passed: frozenset[int] = frozenset()) -> None:
         self.rules = rules
-        self.passed = passed  # maps that led to where the episode begins
+        self.passed = set(passed)  # maps that led to where the episode begins
         self.visited: set[tuple[int, int, int]] = set()
         self.maps: set[int] = set(passed)
         self.events: set[int] = set()
@@ -174,6 +174,11 @@ class Episode:
         self.stale = 0 if terms["coordinate"] else self.stale + 1
         self._remember(machine)
         return {name: float(value) for name, value in terms.items()}
+
+    def reopen(self, machine: Machine, maps: set[int]) -> None:
+        """The story leads back over maps: their cells pay once more."""
+        self.passed -= maps
+        self.visited = {cell for cell in self.visited if cell[0] not in maps} | {machine.place()}
 
     def _level_value(self, level_sum: int) -> float:
         level_sum = max(level_sum, self.level_sum)
