@@ -104,6 +104,9 @@ class BatchedEnv(VectorEnv):
         """
         return state
 
+    def prepare(self) -> None:
+        """Work ahead by a few milliseconds: a worker calls it when it has nothing to do. It changes no result."""
+
     def row_arrays(self) -> dict[str, np.ndarray]:
         """The game's own arrays of first axis num_envs (or N) that make up a row beside its world."""
         return {}

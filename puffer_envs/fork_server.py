@@ -101,6 +101,12 @@ class Channel:
                 raise EOFError
             buffer += data
 
+    def has_mail(self) -> bool:
+        """Whether some of a message is there, or the end of all messages."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        return bool(self._received) or bool(poller.poll(0))
+
     def _wait(self, event: int, deadline: float | None) -> None:
         poller = select.poll()
         poller.register(self.sock, event)

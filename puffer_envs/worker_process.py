@@ -92,6 +92,8 @@ def run(sock: socket.socket, memory: int, shared_init: int) -> None:
         os.close(shared_init)
         channel.send(READY)
         while True:
+            if not channel.has_mail():
+                env.prepare()
             try:
                 kind, payload = channel.receive()
             except EOFError:

@@ -1,4 +1,4 @@
-"""The Game Boy: one emulator behind six methods.
+"""The Game Boy: one emulator behind seven methods.
 
 PyBoy 2.7.0 is the emulator (LGPL, a dependency). It loads the published savestates of the Pokemon RL community exactly;
 2.8 shifts states made by 2.7 and older by one byte. Facts about it that shape this file, all measured:
@@ -63,8 +63,8 @@ class Emulator(Protocol):
     def save(self) -> bytes:
         """The whole machine as raw PyBoy bytes; 11-35 ms, under the interpreter lock."""
 
-    def load(self, state: bytes, idle_frames: int = 0, *, trusted: bool = False) -> None:
-        """Become a saved machine, then wait a while; 4-15 ms.
+    def load(self, state: bytes, *, trusted: bool = False) -> None:
+        """Become a saved machine; 3.5-15 ms.
 
         Args:
             trusted: the state is known to be as `save` gave it: whatever world it holds was a world of this game.
@@ -72,6 +72,9 @@ class Emulator(Protocol):
         Raises:
             StateFileError: the state is damaged or of another game. The machine is broken then: close it.
         """
+
+    def idle(self, frames: int) -> None:
+        """Let time pass; the last frame is drawn."""
 
     def close(self) -> None:
         """Switch off. Nothing is written."""
@@ -157,7 +160,7 @@ class PyBoyEmulator:
         self._pyboy.save_state(_Stream(target))
         return target.getvalue()
 
-    def load(self, state: bytes, idle_frames: int = 0, *, trusted: bool = False) -> None:
+    def load(self, state: bytes, *, trusted: bool = False) -> None:
         plain = plain_state(state)
         source = io.BytesIO(plain)
         try:
@@ -170,8 +173,6 @@ class PyBoyEmulator:
             self._check_world()
         for event in self._release_all:
             self._pyboy.send_input(event)
-        if idle_frames:
-            self.idle(idle_frames)
 
     def _check_world(self) -> None:
         raw = np.zeros(ram.RAW_SIZE, np.uint8)
@@ -181,7 +182,6 @@ class PyBoyEmulator:
             raise StateFileError(f"the savestate holds no world of this game: {fault}")
 
     def idle(self, frames: int) -> None:
-        """Let time pass; the last frame is drawn."""
         self._pyboy.tick(frames, True, False)
 
     def peek(self, address: int) -> int:

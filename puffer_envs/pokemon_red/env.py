@@ -14,12 +14,13 @@ from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visi
 from puffer_envs.pokemon_red.emulator import ACTIONS, Emulator, PyBoyEmulator, load_rom, packed_state
 from puffer_envs.pokemon_red.milestones import Game, game_of
 from puffer_envs.pokemon_red.new_game import check, new_game_state
+from puffer_envs.pokemon_red.spares import Spares
 from puffer_envs.process import in_worker, usable_cores
-from puffer_envs.state_file import StateFileError
 
 __all__ = ["PRESETS", "Config", "PokemonRed", "check", "spec"]
 
 NAME = "pokemon_red"
+PREPARE_STEPS = 16  # a row that may begin anew in so many decisions has its savestate prepared
 
 
 def spec(config: Config) -> EnvSpec:
@@ -92,7 +93,7 @@ class PokemonRed(BatchedEnv):
         self.memory = kernels.allocate_memory(num_envs, visited_capacity(self.config))
         self._shown = np.zeros((num_envs, len(self._predecessors)), np.bool_)  # milestones that the worlds show now
         self.machines: list[Emulator] = [self._new_machine() for _ in range(num_envs)]
-        self._spare: Emulator | None = None
+        self._spares = Spares(self._new_machine)
         threads = min(num_threads or (1 if in_worker() else usable_cores()), num_envs)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._shares = [range(first, num_envs, threads) for first in range(threads)]  # rows of each thread
@@ -194,15 +195,22 @@ class PokemonRed(BatchedEnv):
         return held
 
     def _load(self, env: int, state: bytes, idle_frames: int, trusted: bool = False) -> None:
-        machine, self._spare = self._spare or self._new_machine(), None
-        try:
-            machine.load(state, idle_frames, trusted=trusted)
-        except StateFileError:
-            machine.close()
-            raise
-        self._spare, self.machines[env] = self.machines[env], machine
+        machine = self._spares.take(state, trusted=trusted)
+        if idle_frames:
+            machine.idle(idle_frames)
+        self._spares.give(self.machines[env])
+        self.machines[env] = machine
         self._look_at(env)
         ram.decode(self.raw, self.facts, env)
+
+    def prepare(self) -> None:
+        left = np.minimum(self.memory.limit - self.episode_step, self.config.patience_steps - self.memory.stale)
+        soon = [env for env in np.argsort(left).tolist() if left[env] <= PREPARE_STEPS]
+        self._spares.prepare([self._start_of(env) for env in soon])
+
+    def _start_of(self, env: int) -> bytes:
+        state_id = self.next_start[env]
+        return self.new_game if state_id is None else self.states.get(state_id, self.new_game)
 
     @staticmethod
     def pack_state(state: bytes) -> bytes:
@@ -252,9 +260,7 @@ class PokemonRed(BatchedEnv):
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-        machines, self.machines = self.machines, []
-        if self._spare is not None:
-            machines.append(self._spare)
-            self._spare = None
-        for machine in machines:
+        for machine in self.machines:
             machine.close()
+        self.machines.clear()
+        self._spares.close()

@@ -177,7 +177,8 @@ def _trial(rom_path: str | None, init_state: str | None, seconds: int) -> None:
         machine.read(np.zeros(ram.RAW_SIZE, np.uint8))  # compiles what it needs; seconds, where the cache is empty
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
-        machine.load(new_game_state(rom, init_state), idle_frames=TRIAL_FRAMES)
+        machine.load(new_game_state(rom, init_state))
+        machine.idle(TRIAL_FRAMES)
     except (RomError, StateFileError) as error:
         print(json.dumps([type(error).__name__, str(error)]), flush=True)
         code = REFUSED
