@@ -111,12 +111,15 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
     parameters = sum(parameter.numel() for parameter in policy.parameters())
     rows = config.num_envs * spec.agents_per_env
     records = rows * stream_length(config.learner.replay_size, rows)
+    workers = config.num_workers or 0
+    test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
+    pools = (config.num_envs, test_episodes, int(config.video_interval > 0))  # see `Run._test_env`
     memory = preflight.predict_memory(
         replay_records=records,
         record_bytes=0 if device.type == "cuda" else record_bytes,
         parameters=parameters,
-        num_envs=config.num_envs,
-        num_workers=config.num_workers or 0,
+        num_envs=sum(pools),
+        num_workers=sum(min(workers, envs) for envs in pools),
         emulator=env_registry.entry(config.env).in_workers,
     )
     disk = preflight.predict_disk(

@@ -139,6 +139,7 @@ def predict_memory(
     Args:
         record_bytes: a record of the replay with its share of the recurrent states; 0 where it lies on a GPU.
         parameters: of the acting network.
+        num_envs: environments in all, those of evaluations too; so are the workers.
     """
     return {
         "Python and torch": BASE_BYTES,
