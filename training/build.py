@@ -34,7 +34,7 @@ def build(config: RunConfig) -> Run:
     device = preflight.pick_device(config.device)
     spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
     config = _settle(config, device)
-    machine.prepare(config.torch_threads or 1)
+    machine.prepare(int(config.torch_threads))
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
@@ -55,7 +55,8 @@ def build(config: RunConfig) -> Run:
 
 def make_env(config: RunConfig) -> VectorEnv:
     """The environments of the training."""
-    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.num_workers)
+    workers = int(config.num_workers)
+    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=workers)
 
 
 def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device) -> Run:
@@ -97,11 +98,13 @@ def _settle(config: RunConfig, device: torch.device) -> RunConfig:
     """Put numbers where the machine decides: workers and threads."""
     cores = env_registry.usable_cores()
     workers = config.num_workers
-    if workers is None:
+    if workers == "auto":
         workers = min(cores, config.num_envs) if env_registry.entry(config.env).in_workers else 0
     # On a CPU the learner has its thread beside the workers and the acting: half of the cores, and these small networks
     # gain nothing beyond a few. A GPU's launches need one.
-    threads = config.torch_threads or (max(1, min(cores // 2, 4)) if device.type == "cpu" else 1)
+    threads = config.torch_threads
+    if threads == "auto":
+        threads = max(1, min(cores // 2, 4)) if device.type == "cpu" else 1
     return dataclasses.replace(config, num_workers=workers, torch_threads=threads)
 
 
@@ -111,7 +114,7 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
     parameters = sum(parameter.numel() for parameter in policy.parameters())
     rows = config.num_envs * spec.agents_per_env
     records = rows * stream_length(config.learner.replay_size, rows)
-    workers = config.num_workers or 0
+    workers = int(config.num_workers)
     test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
     pools = (config.num_envs, test_episodes, int(config.video_interval > 0))  # see `Run._test_env`
     memory = preflight.predict_memory(
@@ -148,8 +151,8 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
         model=f"{config.model_size}, {config.algo}",
         device=device,
         num_envs=config.num_envs,
-        num_workers=config.num_workers or 0,
-        torch_threads=config.torch_threads or 1,
+        num_workers=int(config.num_workers),
+        torch_threads=int(config.torch_threads),
         memory=memory,
         folder=config.runs_dir / config.run_name,
         savestates=config.savestates_dir / config.run_name,

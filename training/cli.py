@@ -134,6 +134,8 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
 def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
     if isinstance(old, Path) or (old is None and key in ("rom", "config", "init_state")):
         return Path(new)
+    if old == "auto" and key in ("num_workers", "torch_threads") and type(new) is int:
+        return new
     if isinstance(old, tuple):
         return tuple(new)
     if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):

@@ -130,10 +130,10 @@ class RunConfig:
     """Of everything that is drawn."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
-    num_workers: int | None = None
-    """Emulator processes; one for each core where left out, 0 steps them in this process."""
-    torch_threads: int | None = None
-    """Threads of torch on the CPU; chosen by the network's size and the cores that workers leave where left out."""
+    num_workers: Literal["auto"] | int = "auto"
+    """Emulator processes; auto is one for each core, 0 steps them in this process."""
+    torch_threads: Literal["auto"] | int = "auto"
+    """Threads of torch on the CPU; auto is half of the cores, at most 4, and 1 where a GPU learns."""
     rom: Path | None = None
     """A Game Boy ROM of your own; the built-in game where left out."""
     preset: str = ""

@@ -222,7 +222,7 @@ class Run:
     def _test_env(self, num_envs: int) -> VectorEnv:
         """Environments outside the training streams, in workers too: an emulator that hangs must not hang the run."""
         if num_envs not in self.test_envs:
-            settings, workers = self.config.evaluation, self.config.num_workers or 0
+            settings, workers = self.config.evaluation, int(self.config.num_workers)
             protocol = {"idle_frames": settings.idle_frames, "patience_steps": settings.max_steps}
             overrides = {name: value for name, value in protocol.items() if name in self.config.game._fields}
             self.test_envs[num_envs] = env_registry.make(
