@@ -101,10 +101,10 @@ def test_starts_have_the_frequencies_of_the_worked_example(folder):
         manager.on_episode(episode(held=(DOOR,)), 500)  # the field is missed seven times: Beta(1, 8), theta 1/9
     starts = [manager.next_start(0) for _ in range(20_000)]
     share = {state: starts.count(state) / len(starts) for state in (None, door, field, cave)}
-    # New games 1/4. Tiers early and mid: .5/.8, .3/.8. Early: the door's next is the field, 8/9 * 8/9 = .790;
-    # the field's next are pet and cave, both undecided: 2.
+    # New games 1/4. Tiers early and mid: .5/.8, .3/.8. Early: the door's next is the field, which counts as half of the
+    # door's .5: 8 * 1/4 * 3/4 = 1.5; the field's next are pet and cave, both undecided: 2.
     early, mid = 0.75 * 0.625, 0.75 * 0.375
-    score = 64 / 81
+    score = 1.5
     expected = {None: 0.25, door: early * score / (score + 2), field: early * 2 / (score + 2), cave: mid}
     assert share == pytest.approx(expected, abs=0.012)
 

@@ -25,9 +25,16 @@ def test_score_of_a_state_is_that_of_its_next_milestone():
     scores = sampling.milestone_scores(theta, sampling.next_milestones(TABLE))
     assert scores[DOOR] == pytest.approx(1)  # field .5
     assert scores[FIELD] == pytest.approx(0.5)  # the less decided of pet 1 and cave .25
-    assert scores[PET] == pytest.approx(0.5)  # cave
+    assert scores[PET] == pytest.approx(1)  # cave counts as .5, half of pet
     assert scores[CAVE] == pytest.approx(0.5)  # crown .75
     assert scores[CROWN] == -1  # nothing left
+
+
+def test_the_edge_of_what_is_mastered_stays_in_use():
+    theta = np.array([0.9, 0.88, 0.004, 0.003, 0.5])  # pet is always missed, and so is what comes after
+    scores = sampling.milestone_scores(theta, sampling.next_milestones(TABLE))
+    assert scores[FIELD] == pytest.approx(8 * 0.44 * 0.56 - 1)  # .97
+    assert scores[PET] == pytest.approx(8 * 0.003 * 0.997 - 1)  # only states beyond the edge wait
 
 
 @pytest.mark.parametrize(
