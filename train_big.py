@@ -56,6 +56,7 @@ def loop(run: Run, signals: StopSignals) -> None:
         steer(run, step)
         run.report(step)
         now = run.collector.global_step
+        run.earn(now - before)
         if every(run.config.log_interval, before, now):
             run.log_line()
         best = every(run.config.evaluation.interval, before, now) and run.evaluate(stop)
@@ -67,12 +68,11 @@ def loop(run: Run, signals: StopSignals) -> None:
 
 def learn(run: Run) -> None:
     """Keep the learner in step: as many updates as the replay ratio allows by now, each beside the steps after it."""
-    config = run.config.learner
     while run.update_due():
         figures = run.learner.take()
         if figures is not None:
             run.metrics.learn(figures)
-        run.learner.start(run.replay.sample(config.batch_size // config.sequence, run.sampling))
+        run.begin_update()
 
 
 def steer(run: Run, step: Step) -> None:

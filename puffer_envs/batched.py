@@ -314,15 +314,15 @@ class BatchedEnv(VectorEnv):
             if name not in arrays or arrays[name].shape != array[part].shape or arrays[name].dtype != array.dtype:
                 raise state_file.StateFileError(f"snapshot of another version of {self.spec.name}: '{name}' differs")
         try:
-            start, following = arrays["starts"].tobytes().decode().split("\n")
+            start, following = _starts(arrays)
             world = arrays["world"].tobytes()
         except (KeyError, ValueError) as error:
             raise state_file.StateFileError(f"snapshot of another version of {self.spec.name}: {error}") from error
         self.read_world(env, world)
         for name, array, part in parts:
             array[part] = arrays[name]
-        self.start_state[env] = start or None
-        self.next_start[env] = following or None
+        self.start_state[env] = start
+        self.next_start[env] = following
 
     def read_world(self, env: int, world: bytes) -> None:
         """Put one environment's world back exactly as `write_world` saw it, without beginning an episode.
@@ -345,3 +345,13 @@ class BatchedEnv(VectorEnv):
         one, rows = slice(env, env + 1), self._rows(env)
         arrays = shared | {f"game/{name}": array for name, array in self.row_arrays().items()}
         return [(name, array, one if len(array) == self.num_envs else rows) for name, array in arrays.items()]
+
+
+def starts_of(name: str, snapshot: bytes) -> tuple[str | None, str | None]:
+    """Savestates that an environment of a game's snapshot began from, and that it begins with next."""
+    return _starts(state_file.unpack(f"{name}/snapshot", snapshot))
+
+
+def _starts(arrays: dict[str, np.ndarray]) -> tuple[str | None, str | None]:
+    start, following = arrays["starts"].tobytes().decode().split("\n")
+    return start or None, following or None

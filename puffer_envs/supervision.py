@@ -26,6 +26,7 @@ from puffer_envs.worker_process import CALL, FAILED, READY, Setup, WorkerInit, r
 
 log = logging.getLogger("pufferswarm.workers")
 
+_SLICE_S = 1.0  # of a wait
 _KILL_WAIT_S = 2.0  # for the kernel to take a killed process away
 _CLOSE_WAIT_S = 1.0  # for workers to end by themselves
 # What a row shows while nobody plays it; the mask goes down beside them.
@@ -132,17 +133,20 @@ class Supervisor:
         answers: dict[int, tuple[bytes, bytes]] = {}
         asked = list(asked)
         waiting = {worker.index: worker for worker in asked}
-        deadline = time.monotonic() + timeout_s
+        left = timeout_s
         while waiting:
-            readable = self._poller.poll(milliseconds(deadline))
+            begin = time.monotonic()
+            readable = self._poller.poll(1000 * min(left, _SLICE_S))
+            # A pause of the whole job (Ctrl-Z, a suspended container) is no hanging: it counts as one slice.
+            left = max(left - min(time.monotonic() - begin, _SLICE_S), 0.0)
             for descriptor, _ in readable:
                 worker = self._by_descriptor[descriptor]
-                answer = self._read(worker, deadline)
+                answer = self._read(worker, time.monotonic() + left)
                 if answer is not None:
                     answers[worker.index] = answer
                 if answer is not None or worker.phase in (Phase.DOWN, Phase.STARTING):
                     waiting.pop(worker.index, None)
-            if not readable:
+            if not readable and left == 0:
                 for worker in waiting.values():
                     self._lose(worker, f"hung: no answer for {timeout_s:g} s")
                 waiting.clear()

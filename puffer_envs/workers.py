@@ -13,7 +13,7 @@ import numpy as np
 
 from puffer_envs import fork_server
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, allocate_buffers, summarise
-from puffer_envs.batched import BatchedEnv
+from puffer_envs.batched import BatchedEnv, starts_of
 from puffer_envs.supervision import Limits, Phase, Supervisor, Worker, WorkerError
 from puffer_envs.worker_process import CALLERS_ERRORS, REFUSED, STEP, News, Setup
 
@@ -228,6 +228,7 @@ class WorkerPool(VectorEnv):
 
     def restore(self, env: int, data: bytes) -> None:
         self._call(env, "restore", data)
+        self._setup.next_start[env] = starts_of(self.spec.name, data)[1]  # for the worker's replacement
 
     def render(self, env: int = 0) -> np.ndarray:
         return self._call(env, "render", repeat=True)

@@ -1,6 +1,7 @@
 """The command as people run it: its flags, its errors, what a small run leaves behind."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import train_big
+from puffer_envs.pokemon_red.cartridge import BUILT_IN_ROM
+from puffer_envs.workers import WorkerError
+from training import cli
 from training.records import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,6 +106,38 @@ def test_figures_add_up(small_run):
     assert "time" not in json.dumps(lines)
 
 
+def test_the_settings_that_are_written_begin_another_run_on_another_machine(small_run):
+    folder, _ = small_run
+    settings = tomllib.loads((folder / "runs" / "one" / "config.toml").read_text())
+    assert settings["resume"] is False
+    config = cli.parse(["--num-envs", "4", "--run-name", "two"])
+    config = dataclasses.replace(config, resume=True)
+    written = tomllib.loads(cli.to_toml(config))
+    assert (written["resume"], written["num_workers"]) == (False, "auto")
+
+
+def test_another_batch_size_on_resume_goes_on_learning(small_run):
+    folder, _ = small_run
+    longer = ["--total-steps", "2400", "--log-interval", "400", "--evaluation.interval", "0"]
+    done = run(*SMALL, "--run-name", "one", "--resume", *longer, "--batch-size", "32", folder=folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in read_jsonl(folder / "runs" / "one" / "metrics.jsonl") if "learner/updates" in line]
+    assert [line["learner/updates"] for line in lines if line["step"] > 1600] == [pytest.approx(400 / 32, abs=1.5)] * 2
+
+
+def test_an_evaluation_that_fails_does_not_end_the_training(tmp_path, monkeypatch, capsys):
+    def fails(*_):
+        raise WorkerError("ten replacements were not enough")
+
+    monkeypatch.setattr("training.run.evaluate", fails)
+    monkeypatch.setattr("training.run.rollout", fails)
+    often = ["--evaluation.interval", "100", "--video-interval", "100", "--total-steps", "200"]
+    assert train_big.main(command(*SMALL, *often, "--run-name", "on", folder=tmp_path)[3:]) == 0
+    text = (tmp_path / "runs" / "on" / "train.log").read_text()
+    assert text.count("no evaluation at 100: ten replacements were not enough; training goes on") == 1
+    assert text.count("no video at 200: ten replacements were not enough; training goes on") == 1
+
+
 def test_an_existing_run_is_not_overwritten(small_run, capsys):
     folder, _ = small_run
     before = (folder / "runs" / "one" / "metrics.jsonl").read_bytes()
@@ -116,14 +152,21 @@ def test_an_existing_run_is_not_overwritten(small_run, capsys):
     [
         (["--num-envs", "8"], "num_envs = 4"),
         (["--policy.hidden", "64"], "policy"),
-        (["--learner.replay-size", "8192"], "a replay of 4,096 records"),
+        (["--learner.replay-size", "8192"], "learner.replay_size = 4096"),
+        (["--intrinsic.rnd-hidden", "32"], "intrinsic.rnd_hidden = 256"),
+        (["--env.new-game-steps", "4096"], "game.new_game_steps = 1024"),
+        (["--rom", str(BUILT_IN_ROM)], "rom = none"),
     ],
 )
 def test_a_resume_cannot_change_what_a_checkpoint_is_shaped_by(small_run, capsys, flags, words):
     folder, _ = small_run
+    run_folder = folder / "runs" / "one"
+    before = (run_folder / "config.toml").read_bytes()
     code, errors = call(*SMALL, "--run-name", "one", "--resume", *flags, folder=folder, capsys=capsys)
     assert code == 2
     assert words in errors
+    assert (run_folder / "config.toml").read_bytes() == before
+    assert not list((folder / "savestates" / "one").glob("quarantine/*"))
 
 
 @pytest.mark.parametrize(

@@ -331,6 +331,26 @@ def test_a_loss_between_steps_is_shown_by_the_next_one(pool: Callable[..., Worke
     assert (env.observations[env.workers[0].rows, 9] == 0).all()
 
 
+def test_a_replacement_begins_where_the_restored_rows_were_to_begin(pool: Callable[..., WorkerPool]) -> None:
+    env, other = pool(num_workers=1, num_envs=2), pool(num_workers=1, num_envs=2)
+    for each in (env, other):
+        each.reset(seed=1)
+        each.add_state("here", each.save_state(0))
+        each.step(harmless(0, 2))
+    env.set_next_start(1, "here")
+    snapshots = [env.snapshot(i) for i in range(2)]
+    for i, snapshot in enumerate(snapshots):
+        other.restore(i, snapshot)
+    other.keep_episodes(True)
+    other.step(np.array([KILL, 0]))
+    episodes: list = []
+    assert wait_for(lambda: bool(other.step(harmless(1, 2))) and other.masks.all(), 6 * SLOWER)
+    other.request_reset(np.ones(2, np.bool_))
+    other.step(harmless(2, 2))
+    episodes += other.poll_episodes()
+    assert [episode.start_state for episode in episodes][-2:] == [None, "here"]
+
+
 def test_restore_that_kills_is_not_repeated(pool: Callable[..., WorkerPool]) -> None:
     env = pool(2, timeout_s=TIMEOUT_S)
     env.reset(seed=0)
@@ -590,6 +610,46 @@ def test_no_worker_survives_its_parent(how: str) -> None:
 @pytest.mark.parametrize("attempt", range(20))
 def test_no_worker_survives_its_parent_at_any_moment(attempt: int) -> None:
     _parent_dies(("stepping", "spinning")[attempt % 2], delay=0.05 * np.random.default_rng(attempt).random())
+
+
+PAUSED = """
+from functools import partial
+import numpy as np
+from puffer_envs.workers import WorkerPool
+from tests.probes import DiceConfig, dice_spec
+from tests.test_workers import Slow
+env = WorkerPool(partial(Slow, DiceConfig()), dice_spec(DiceConfig()), 4, num_workers=2, timeout_s=1.5)
+env.reset()
+print("ready", flush=True)
+for _ in range(3):
+    env.step(np.zeros(4, int))
+print(sum(worker.restarts for worker in env.workers), flush=True)
+env.close()
+"""
+
+
+class Slow(Dice):
+    """Takes half a second for a step."""
+
+    def act(self) -> None:
+        time.sleep(0.5)
+        super().act()
+
+
+def test_a_pause_of_the_whole_job_is_no_hanging() -> None:
+    job = subprocess.Popen(
+        [sys.executable, "-c", PAUSED],
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a shell makes
+    )
+    assert job.stdout.readline() == "ready\n"
+    time.sleep(0.2)  # the first step is under way
+    os.killpg(job.pid, signal.SIGSTOP)
+    time.sleep(2.5)  # longer than a worker may take
+    os.killpg(job.pid, signal.SIGCONT)
+    assert job.communicate(timeout=120)[0] == "0\n"
 
 
 # -- what the pool stands on -----------------------------------------------------------------------------------------

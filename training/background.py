@@ -21,14 +21,20 @@ class BackgroundLearner:
         self.dqn, self.rnd = dqn, rnd
         self.started = 0  # updates
         self.busy_seconds = 0.0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner")
+        # Two threads that use Apple's GPU can bring the process down (PyTorch issue 197805): there in turns.
+        in_turns = dqn.device.type == "mps"
+        self._thread = None if in_turns else ThreadPoolExecutor(1, thread_name_prefix="learner")
         self._running: Future[dict[str, float]] | None = None
 
     def start(self, batch: SequenceBatch) -> None:
         """Begin an update; the one before must have been taken."""
         assert self._running is None
         self.started += 1
-        self._running = self._thread.submit(self._update, batch)
+        if self._thread is not None:
+            self._running = self._thread.submit(self._update, batch)
+        else:
+            self._running = Future()
+            self._running.set_result(self._update(batch))
 
     def take(self) -> dict[str, float] | None:
         """Wait for the update that runs, if any, act with its weights from now on, and return its figures.
@@ -52,7 +58,8 @@ class BackgroundLearner:
 
     def close(self) -> None:
         """Let the update that runs end."""
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def state_dict(self) -> dict[str, Any]:
         """Both learners, and the update that has not been taken yet: it is waited for, and stays untaken."""

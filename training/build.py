@@ -1,8 +1,7 @@
 """From settings to a run: everything it is made of, checked before a byte is written."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,8 +32,7 @@ def build(config: RunConfig) -> Run:
     """
     device = preflight.pick_device(config.device)
     spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
-    config = _settle(config, device)
-    machine.prepare(int(config.torch_threads))
+    machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
@@ -47,7 +45,7 @@ def build(config: RunConfig) -> Run:
     if saved is None:
         run.start()
     else:
-        _tried(lambda: run.resume(saved))
+        _tried(lambda: run.resume(saved), (ValueError, RuntimeError))
     for line in _banner(config, device, memory, saved).splitlines():
         run.logger.message(line)
     return run
@@ -55,8 +53,7 @@ def build(config: RunConfig) -> Run:
 
 def make_env(config: RunConfig) -> VectorEnv:
     """The environments of the training."""
-    workers = int(config.num_workers)
-    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=workers)
+    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.workers)
 
 
 def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device) -> Run:
@@ -94,18 +91,22 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, devi
     )
 
 
-def _settle(config: RunConfig, device: torch.device) -> RunConfig:
-    """Put numbers where the machine decides: workers and threads."""
-    cores = env_registry.usable_cores()
-    workers = config.num_workers
-    if workers == "auto":
-        workers = min(cores, config.num_envs) if env_registry.entry(config.env).in_workers else 0
-    # On a CPU the learner has its thread beside the workers and the acting: half of the cores, and these small networks
-    # gain nothing beyond a few. A GPU's launches need one.
-    threads = config.torch_threads
-    if threads == "auto":
-        threads = max(1, min(cores // 2, 4)) if device.type == "cpu" else 1
-    return dataclasses.replace(config, num_workers=workers, torch_threads=threads)
+def _num_workers(config: RunConfig) -> int:
+    """Processes that step the environments; 0: this one does."""
+    if config.workers is not None:
+        return min(config.workers, config.num_envs)
+    return min(env_registry.usable_cores(), config.num_envs) if env_registry.entry(config.env).in_workers else 0
+
+
+def _torch_threads(config: RunConfig, device: torch.device) -> int:
+    """Threads of torch.
+
+    On a CPU the learner has its thread beside the workers and the acting: half of the cores, and these small networks
+    gain nothing beyond a few. A GPU's launches need one.
+    """
+    if config.torch_threads != "auto":
+        return config.torch_threads
+    return max(1, min(env_registry.usable_cores() // 2, 4)) if device.type == "cpu" else 1
 
 
 def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, device: torch.device) -> dict[str, int]:
@@ -114,7 +115,7 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
     parameters = sum(parameter.numel() for parameter in policy.parameters())
     rows = config.num_envs * spec.agents_per_env
     records = rows * stream_length(config.learner.replay_size, rows)
-    workers = int(config.num_workers)
+    workers = _num_workers(config)
     test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
     pools = (config.num_envs, test_episodes, int(config.video_interval > 0))  # see `Run._test_env`
     memory = preflight.predict_memory(
@@ -151,8 +152,8 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
         model=f"{config.model_size}, {config.algo}",
         device=device,
         num_envs=config.num_envs,
-        num_workers=int(config.num_workers),
-        torch_threads=int(config.torch_threads),
+        num_workers=_num_workers(config),
+        torch_threads=_torch_threads(config, device),
         memory=memory,
         folder=config.runs_dir / config.run_name,
         savestates=config.savestates_dir / config.run_name,
@@ -160,20 +161,28 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
     )
 
 
-# What a checkpoint's arrays are shaped by.
-FIXED = ("env", "algo", "num_envs", "model_size", "policy")
+# What a checkpoint's arrays are shaped by, and the cartridge that its worlds are of.
+FIXED = (
+    *("env", "algo", "num_envs", "model_size", "policy", "rom", "learner.replay_size", "intrinsic.rnd_hidden"),
+    *("game.rom", "game.new_game_steps", "game.savestate_steps"),
+)
 
 
 def _check_settings(config: RunConfig) -> None:
     """A resumed run keeps the settings that its checkpoint is shaped by."""
-    saved = cli.saved_settings(config)
-    ours = cli.plain(config)
+    saved, ours = cli.saved_settings(config), cli.plain(config)
     for name in FIXED:
-        if name in saved and saved[name] != ours[name]:
-            raise UserError(f"run '{config.run_name}' has {name} = {saved[name]}, which --resume cannot change")
-    sizes = saved.get("learner", {}).get("replay_size", config.learner.replay_size), config.learner.replay_size
-    if sizes[0] != sizes[1]:
-        raise UserError(f"run '{config.run_name}' has a replay of {sizes[0]:,} records, which --resume cannot change")
+        before = _setting(saved, name)
+        if before != _setting(ours, name):
+            before = "none" if before is None else before
+            raise UserError(f"run '{config.run_name}' has {name} = {before}, which --resume cannot change")
+
+
+def _setting(settings: dict[str, Any], name: str) -> Any:
+    """The value of a dotted name in nested tables; None where it is left out."""
+    for part in name.split("."):
+        settings = settings.get(part, {}) if isinstance(settings, dict) else {}
+    return None if settings == {} else settings
 
 
 def _newest(config: RunConfig) -> checkpoint.Loaded:
@@ -187,9 +196,9 @@ def _newest(config: RunConfig) -> checkpoint.Loaded:
     return checkpoint.load(path, "cpu")
 
 
-def _tried(make: Callable[[], T]) -> T:
+def _tried(make: Callable[[], T], errors: tuple[type[Exception], ...] = (ValueError,)) -> T:
     """Faults of a ROM, a state or a setting are the user's to mend: one sentence, not a traceback."""
     try:
         return make()
-    except ValueError as error:
+    except errors as error:
         raise UserError(str(error)) from error

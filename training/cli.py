@@ -152,7 +152,7 @@ def _resolve(config: RunConfig) -> RunConfig:
         learner = dataclasses.replace(learner, batch_size=config.batch_size)
     if not learner.replay_size:
         learner = dataclasses.replace(learner, replay_size=200_000 if config.model_size == "slim" else 400_000)
-    if learner.sequence < 1 or learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
+    if learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
         raise UserError(
             f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
             "an update trains whole sequences"
@@ -167,8 +167,8 @@ def _resolve(config: RunConfig) -> RunConfig:
 
 
 def to_toml(config: RunConfig) -> str:
-    """The whole resolved configuration; `--config` reads it back."""
-    return tomli_w.dumps(plain(config))
+    """The whole resolved configuration; `--config` reads it back, and a run that begins with it is a new one."""
+    return tomli_w.dumps(plain(dataclasses.replace(config, resume=False)))
 
 
 def saved_settings(config: RunConfig) -> dict[str, Any]:

@@ -127,7 +127,8 @@ class Collector:
         self.env.send(self.actions)
         # While the environments work. The surprise is that of the observation acted on, not of the one that follows:
         # its features are at hand, and the sum over an episode is the same but for its two ends.
-        self.surprise = self.rnd.reward(features) if self.weights[1] else np.zeros(len(self.actions), np.float32)
+        nothing = np.zeros(len(self.actions), np.float32)
+        self.surprise = self.rnd.reward(features, self.env.masks) if self.weights[1] else nothing
 
     def finish(self, theta: np.ndarray) -> Step:
         """Wait for the step that `begin` started, reward it and store it.
@@ -194,8 +195,8 @@ class Collector:
             self.novelty.forget(rows)
             self.explorer.forget(rows)
             self.returns[rows] = 0.0
-            self.start_step[rows] = self.global_step
             self.episode_id[rows] = self.episode_id.max() + 1 + np.arange(rows.size)
+        self.start_step[ended] = self.global_step  # while a worker is away again and again, until it is back
         self.alive = self.env.masks.copy()
 
     def state_dict(self) -> dict[str, Any]:

@@ -59,6 +59,9 @@ class DQNConfig:
     """Decisions over which epsilon falls from 1 to its place on the ladder."""
 
     def __post_init__(self) -> None:
+        for name in ("burn_in", "sequence", "n_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
         if self.epsilon_zeta != 0 and not self.epsilon_zeta > 1:
             raise ValueError(f"epsilon_zeta is 0 or above 1, got {self.epsilon_zeta}")
 
@@ -154,6 +157,11 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     game: Annotated[Any, tyro.conf.arg(name="env")] = None
     policy: Any = None
+
+    @property
+    def workers(self) -> int | None:
+        """`num_workers` as `puffer_envs.registry.make` takes it."""
+        return None if self.num_workers == "auto" else self.num_workers
 
 
 # Named sets of settings of the learner; the games keep theirs beside their Config.

@@ -95,17 +95,17 @@ class DQN:
         """One gradient step.
 
         Returns:
-            The figures of the step, and the features of the trained records as the encoder of the target network, and
-            so of the one that acts, has them: float32 [sequence * B, F].
+            The figures of the step, and the features of the trained records as the encoder of the network that acts
+            has them: float32 [sequence * B, F].
 
         Raises:
             NonFiniteError: before the weights are touched.
         """
         config = self.config
         burn, end = config.burn_in, config.burn_in + config.sequence
-        q, q_all = self._online(batch)
+        q, q_all, online_features = self._online(batch)
         with torch.no_grad():
-            targets, features = self._targets(batch, q_all)
+            targets, target_features = self._targets(batch, q_all)
         trained = ~batch.closing[burn:end]
         actions = batch.actions[burn:end]
         loss = td_loss(q, actions, targets, trained)
@@ -121,20 +121,23 @@ class DQN:
         chosen = q.detach().gather(-1, actions[..., None])[..., 0]
         figures = torch.stack([loss.detach(), norm, chosen.mean(), targets.mean(), (targets - chosen).abs().mean()])
         names = ("loss", "grad_norm", "q_mean", "target_mean", "td_error")
-        return dict(zip(names, figures.tolist(), strict=True)), features
+        # `publish` says which of the two acts.
+        features = online_features if config.target_sync else target_features
+        return dict(zip(names, figures.tolist(), strict=True)), features.flatten(0, 1)
 
-    def _online(self, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """Values of the trained records with gradient, and of all records without."""
+    def _online(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Values of the trained records with gradient, of all records without, and features of the trained ones."""
         burn, end = self.config.burn_in, self.config.burn_in + self.config.sequence
         with torch.no_grad():
             q_burn, state = self.policy.sequence(
                 self._encode(self.policy, batch, 0, burn), batch.state, batch.first[:burn]
             )
-        q, state = self.policy.sequence(self._encode(self.policy, batch, burn, end), state, batch.first[burn:end])
+        features = self._encode(self.policy, batch, burn, end)
+        q, state = self.policy.sequence(features, state, batch.first[burn:end])
         with torch.no_grad():
             tail = self._encode(self.policy, batch, end, None)
             q_tail, _ = self.policy.sequence(tail, state.detach(), batch.first[end:])
-        return q, torch.cat([q_burn, q.detach(), q_tail])
+        return q, torch.cat([q_burn, q.detach(), q_tail]), features.detach()
 
     def _targets(self, batch: SequenceBatch, q_online: Tensor) -> tuple[Tensor, Tensor]:
         """n-step targets of the trained records, the online network chooses and the target network judges; features."""
@@ -152,7 +155,7 @@ class DQN:
             self.config.n_step,
         )
         targets = widen_gaps(targets, q_target[burn:end], batch.actions[burn:end], self.config.advantage_learning)
-        return targets, features[burn:end].flatten(0, 1)
+        return targets, features[burn:end]
 
     @staticmethod
     def _encode(policy: RecurrentQNetwork, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
@@ -193,6 +196,8 @@ class DQN:
         self.acting.load_state_dict(state["acting"])
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:  # a resumed run may have been given others
+            group["lr"], group["eps"] = self.config.learning_rate, self.config.adam_eps
         self.updates = int(state["updates"])
 
 

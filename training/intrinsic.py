@@ -29,17 +29,18 @@ class RND:
         self.target = _mlp(feature_size, width).to(device).requires_grad_(False)
         self.predictor = _mlp(feature_size, width).to(device)
         self.acting = copy.deepcopy(self.predictor).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=config.rnd_learning_rate)
-        self.clip, self.gamma = config.rnd_clip, config.rnd_gamma
+        self.clip, self.gamma, self.learning_rate = config.rnd_clip, config.rnd_gamma, config.rnd_learning_rate
+        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=self.learning_rate)
         self.returns = np.zeros(num_rows)  # discounted sum of each row's errors
         self.moments = np.array([0.0, 1.0, 1e-4])  # mean, variance and weight of the returns
 
-    def reward(self, features: Tensor) -> np.ndarray:
-        """Surprise of each row, float32 [N] in [0, clip]; its statistics take the batch in first."""
+    def reward(self, features: Tensor, alive: np.ndarray) -> np.ndarray:
+        """Surprise of each row, float32 [N] in [0, clip]; its statistics take those alive (bool [N]) in first."""
         with torch.no_grad():
             error = self._error(self.acting, features).cpu().double().numpy()
-        self.returns = self.gamma * self.returns + error
-        self._observe(self.returns)
+        self.returns[alive] = self.gamma * self.returns[alive] + error[alive]
+        if alive.any():
+            self._observe(self.returns[alive])
         return np.clip(error / (np.sqrt(self.moments[1]) + 1e-8), 0.0, self.clip).astype(np.float32)
 
     def update(self, features: Tensor) -> float:
@@ -87,6 +88,8 @@ class RND:
         self.predictor.load_state_dict(state["predictor"])
         self.acting.load_state_dict(state["acting"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:  # a resumed run may have been given another
+            group["lr"] = self.learning_rate
         self.returns[:] = state["returns"]
         self.moments[:] = state["moments"]
 

@@ -14,6 +14,7 @@ import torch
 from curriculum.manager import CurriculumManager
 from puffer_envs import registry as env_registry
 from puffer_envs.base import VectorEnv
+from puffer_envs.supervision import WorkerError
 from training import checkpoint, cli, report, video
 from training.background import BackgroundLearner
 from training.clock import Clock
@@ -58,6 +59,7 @@ class Run:
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
+        self.credit = 0.0  # transitions that may be trained by now, less those that were
         self.evaluations = 0
         self.evaluation_pending = False
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
@@ -115,12 +117,21 @@ class Run:
             self.wanted = wanted
             self.env.want_states(wanted)
 
+    def earn(self, decisions: int) -> None:
+        """Take so many decisions, just made, into account; those before `learning_starts` do not count."""
+        settings = self.config.learner
+        counting = min(decisions, max(0, self.collector.global_step - settings.learning_starts))
+        self.credit += counting * settings.replay_ratio
+
     def update_due(self) -> bool:
         """Whether another update keeps the ratio of trained transitions to decisions."""
+        return self.credit > 0 and bool(self.replay.starts()[1].any())
+
+    def begin_update(self) -> None:
+        """Draw a batch and begin to train on it."""
         settings = self.config.learner
-        decisions = self.collector.global_step - settings.learning_starts
-        trained = self.learner.started * settings.batch_size
-        return trained < decisions * settings.replay_ratio and bool(self.replay.starts()[1].any())
+        self.learner.start(self.replay.sample(settings.batch_size // settings.sequence, self.sampling))
+        self.credit -= settings.batch_size
 
     # -- reporting -------------------------------------------------------------------------------------------------
     def report(self, step: Step) -> None:
@@ -194,8 +205,13 @@ class Run:
         self.evaluation_pending = True
         with self.clock("eval"):
             seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
-            env = self._test_env(settings.episodes)
-            result = evaluate(self.learner.dqn.acting, env, settings, seed, self.device, stop)
+            try:
+                env = self._test_env(settings.episodes)
+                result = evaluate(self.learner.dqn.acting, env, settings, seed, self.device, stop)
+            except (WorkerError, OSError) as error:
+                self._drop_test_env(settings.episodes, f"evaluation at {step:,}", error)
+                self.evaluation_pending = False
+                return False
         if result is None:
             return False
         self.evaluation_pending = False
@@ -215,20 +231,31 @@ class Run:
         step = self.collector.global_step
         with self.clock("video"):
             seed = evaluation_seed(VIDEO, step, self.config.seed)
-            epsilon, env = self.config.evaluation.epsilon, self._test_env(1)
-            frames = rollout(self.learner.dqn.acting, env, VIDEO_STEPS, epsilon, seed, self.device)
-            self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
+            try:
+                epsilon, env = self.config.evaluation.epsilon, self._test_env(1)
+                frames = rollout(self.learner.dqn.acting, env, VIDEO_STEPS, epsilon, seed, self.device)
+                self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
+            except (WorkerError, OSError) as error:
+                self._drop_test_env(1, f"video at {step:,}", error)
 
     def _test_env(self, num_envs: int) -> VectorEnv:
         """Environments outside the training streams, in workers too: an emulator that hangs must not hang the run."""
         if num_envs not in self.test_envs:
-            settings, workers = self.config.evaluation, int(self.config.num_workers)
-            protocol = {"idle_frames": settings.idle_frames, "patience_steps": settings.max_steps}
+            settings, workers = self.config.evaluation, self.config.workers
+            steps = max(settings.max_steps, VIDEO_STEPS)
+            protocol = {"idle_frames": settings.idle_frames, "new_game_steps": steps, "patience_steps": steps}
             overrides = {name: value for name, value in protocol.items() if name in self.config.game._fields}
             self.test_envs[num_envs] = env_registry.make(
-                self.config.env, num_envs, self.config.game, num_workers=min(workers, num_envs), **overrides
+                self.config.env, num_envs, self.config.game, num_workers=workers, **overrides
             )
         return self.test_envs[num_envs]
+
+    def _drop_test_env(self, num_envs: int, what: str, error: Exception) -> None:
+        """What is only looked at must not end the training; the next time begins with new processes."""
+        log.warning("no %s: %s; training goes on", what, error)
+        env = self.test_envs.pop(num_envs, None)
+        if env is not None:
+            env.close()
 
     # -- saving ----------------------------------------------------------------------------------------------------
     def save(self, best: bool = False) -> None:
@@ -236,11 +263,14 @@ class Run:
         step = self.collector.global_step
         if step == self.saved_step and not best:
             return
+        masks = self.env.masks.copy()
         try:
             with self.clock("save"):
-                path = checkpoint.save(
-                    self.folder / "checkpoints", step, self.state_dict(), link_files=self.segments.write()
-                )
+                state = self.state_dict()
+                if not np.array_equal(masks, self.env.masks):
+                    log.warning("no checkpoint at step %d: a worker was lost while its rows were saved", step)
+                    return
+                path = checkpoint.save(self.folder / "checkpoints", step, state, link_files=self.segments.write())
                 if best:
                     checkpoint.mark_best(path)
         except OSError as error:
@@ -269,6 +299,7 @@ class Run:
             "run": {
                 "sampling": self.sampling.bit_generator.state,
                 "torch": torch.get_rng_state(),
+                "credit": self.credit,
                 "evaluations": self.evaluations,
                 "evaluation_pending": self.evaluation_pending,
                 "recent_returns": list(self.recent_returns),
@@ -277,8 +308,7 @@ class Run:
         }
 
     def resume(self, saved: checkpoint.Loaded) -> None:
-        """Go on where a checkpoint was made."""
-        self._write_settings()
+        """Go on where a checkpoint was made; the settings are written once they have been found to fit it."""
         video.clean(self.folder / "videos")
         parts = saved.parts
         self.saved_step = saved.step
@@ -296,10 +326,12 @@ class Run:
         rest = parts["run"]
         self.sampling.bit_generator.state = rest["sampling"]
         torch.set_rng_state(rest["torch"])
+        self.credit = rest["credit"]
         self.evaluations, self.evaluation_pending = rest["evaluations"], rest["evaluation_pending"]
         self.recent_returns.extend(rest["recent_returns"])
         self.best = rest["best"]
         self.timed_step, self.timed_updates = saved.step, self.learner.started
+        self._write_settings()
 
 
 def _evaluation_text(step: int, result: Evaluation) -> str:

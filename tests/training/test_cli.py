@@ -58,7 +58,7 @@ def test_a_file_may_choose_the_size(tmp_path):
         ("[game]\nreward_badge = true", "is float"),
         ("[env]\nreward_badge = 1.0", "table"),
         ("[curriculum]\nkeep_per_milestone = 0", "at least 1"),
-        ("[learner]\nsequence = 0", "multiple of"),
+        ("[learner]\nsequence = 0", "sequence is at least 1"),
         ("preset = 'grey'", "no preset 'grey'"),
     ],
 )

@@ -11,6 +11,10 @@ from training.config import IntrinsicConfig
 from training.intrinsic import RND, EpisodicNovelty, milestone_bonus
 
 
+def everyone(rows):
+    return np.ones(rows, np.bool_)
+
+
 def test_novelty_falls_with_a_power_of_the_visits():
     novelty = EpisodicNovelty(2, 0.5)
     keys = np.array([7, 8], np.uint64)
@@ -43,7 +47,7 @@ def test_surprise_falls_for_what_is_seen_often_and_not_for_the_new():
     for _ in range(300):
         rnd.update(common)
     rnd.publish()
-    surprise = rnd.reward(torch.cat([common, new]))
+    surprise = rnd.reward(torch.cat([common, new]), everyone(128))
     assert surprise[64:].mean() > 10 * surprise[:64].mean()
 
 
@@ -54,8 +58,24 @@ def test_the_unit_of_surprise_is_the_deviation_of_the_discounted_sum(monkeypatch
     rnd.moments[2] = 0.0
     errors = iter([[1.0, 3.0], [2.0, 4.0]])
     monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.tensor(next(errors)))
-    rnd.reward(torch.zeros(2, 4))
-    np.testing.assert_allclose(rnd.reward(torch.zeros(2, 4)), np.array([2.0, 4.0]) / 2.625**0.5, rtol=1e-6)
+    rnd.reward(torch.zeros(2, 4), everyone(2))
+    np.testing.assert_allclose(rnd.reward(torch.zeros(2, 4), everyone(2)), np.array([2.0, 4.0]) / 2.625**0.5, rtol=1e-6)
+
+
+def test_rows_without_a_worker_leave_the_unit_of_surprise_as_it_is(monkeypatch):
+    rnd = RND(2, 4, IntrinsicConfig(rnd_gamma=0.5), "cpu")
+    monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.tensor([1.0, 1e6]))
+    rnd.reward(torch.zeros(2, 4), np.array([True, False]))
+    assert rnd.returns.tolist() == [1.0, 0.0]
+    before = rnd.moments.copy()
+    rnd.reward(torch.zeros(2, 4), np.zeros(2, np.bool_))
+    assert rnd.moments.tolist() == before.tolist()
+
+
+def test_a_resumed_predictor_learns_at_the_rate_that_it_is_given():
+    slow, fast = (RND(2, 4, IntrinsicConfig(rnd_learning_rate=rate), "cpu") for rate in (1e-5, 1e-2))
+    fast.load_state_dict(slow.state_dict())
+    assert fast.optimizer.param_groups[0]["lr"] == 1e-2
 
 
 def test_the_predictor_that_rewards_changes_only_when_published():
@@ -73,9 +93,9 @@ def test_rnd_resumes_exactly():
     rnd, other = RND(16, 4, IntrinsicConfig(), "cpu"), RND(16, 4, IntrinsicConfig(), "cpu")
     batch = torch.randn(16, 4)
     rnd.update(batch)
-    rnd.reward(batch)
+    rnd.reward(batch, everyone(len(batch)))
     other.load_state_dict(deepcopy(rnd.state_dict()))  # an optimiser would share its tensors
     assert other.update(batch) == rnd.update(batch)
     for one in (rnd, other):
         one.publish()
-    np.testing.assert_array_equal(other.reward(batch), rnd.reward(batch))
+    np.testing.assert_array_equal(other.reward(batch, everyone(len(batch))), rnd.reward(batch, everyone(len(batch))))
