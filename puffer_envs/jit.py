@@ -104,3 +104,9 @@ def _numba_caches_in(directory: Path | None) -> Iterator[None]:
         yield
     finally:
         _config.CACHE_DIR = before
+
+
+@kernel
+def wide(value: int) -> int:
+    """A byte to compute with, int64: numba makes a uint64 of int(uint8), and a float64 of uint64 - int64."""
+    return int(np.int64(value))

@@ -19,6 +19,8 @@ from gymnasium.utils.env_checker import check_env
 from puffer_envs import base, registry
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.state_file import StateFileError
+from puffer_envs.voxel_swarm.env import Config as VoxelConfig
+from puffer_envs.voxel_swarm.env import VoxelSwarm
 from tests.probes import PROBES
 
 BUFFERS = (
@@ -49,6 +51,11 @@ def _pokemon_red(num_envs: int, seed: int = 0, report_interval: int = 128) -> An
     return registry.make("pokemon_red", num_envs, seed=seed, num_workers=0, report_interval=report_interval, **limits)
 
 
+def _voxel_swarm(num_envs: int, seed: int = 0, report_interval: int = 128) -> Any:
+    config = VoxelConfig(grid_size=5, num_agents=3, max_steps=17)
+    return VoxelSwarm(config, num_envs, seed=seed, report_interval=report_interval)
+
+
 GAMES = {
     "identity": _probe("identity"),
     "bandit": _probe("bandit"),
@@ -57,6 +64,7 @@ GAMES = {
     "truncated_walk": _probe("truncated_walk", markov=True),
     "pair": _probe("pair"),
     "dice": _probe("dice"),
+    "voxel_swarm": Game(_voxel_swarm, markov=True),
 }
 if find_spec("puffer_envs.pokemon_red") and find_spec("puffer_envs.pokemon_red.env"):
     GAMES["pokemon_red"] = Game(_pokemon_red, few=3, many=5, clones=4, steps=24, seed_shows=False)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.jit import kernel, wide
 from puffer_envs.layout import ObsLayout
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.kernels import Memory, was_visited
-from puffer_envs.pokemon_red.ram import Facts, wide
+from puffer_envs.pokemon_red.ram import Facts
 
 SCREEN = (72, 80)  # rows, columns: every second pixel of the Game Boy's 144 x 160
 WINDOW = (9, 10)  # rows, columns of cells on the screen

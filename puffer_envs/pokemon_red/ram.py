@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.jit import kernel, wide
 
 # -- addresses -------------------------------------------------------------------------------------------------------
 FACING = 0xC109  # wSpritePlayerStateData1FacingDirection: 0 down, 4 up, 8 left, 12 right
@@ -110,12 +110,6 @@ def gather(wram: np.ndarray, out: np.ndarray) -> None:
         out[at + 4 : at + 7] = wram[base + MON_LEVEL : base + MON_LEVEL + 3]
     out[AT_PLAYER:AT_EVENTS] = wram[DEX_OWNED - WRAM : DEX_OWNED - WRAM + AT_EVENTS - AT_PLAYER]
     out[AT_EVENTS:RAW_SIZE] = wram[EVENTS - WRAM : EVENTS - WRAM + EVENT_BYTES]
-
-
-@kernel
-def wide(value: int) -> int:
-    """A byte to compute with, int64: numba makes a uint64 of int(uint8), and a float64 of uint64 - int64."""
-    return int(np.int64(value))
 
 
 # -- facts -----------------------------------------------------------------------------------------------------------

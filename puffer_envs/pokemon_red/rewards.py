@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.jit import kernel, wide
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.config import Config, reward_weights
 from puffer_envs.pokemon_red.kernels import (
@@ -24,7 +24,7 @@ from puffer_envs.pokemon_red.kernels import (
     was_visited,
 )
 from puffer_envs.pokemon_red.milestones import WAYFARER, Game
-from puffer_envs.pokemon_red.ram import Facts, count_bits, decode, wide
+from puffer_envs.pokemon_red.ram import Facts, count_bits, decode
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _BADGE, _REQUIRED, _EVENT, _MAP, _COORDINATE, _LEVEL, _HEAL, _DEFEAT, _ITEM, _HM, _SEEN, _CAUGHT = range(len(TERMS))

@@ -1,0 +1,1 @@
+"""A swarm of agents builds a shape that came from text by following its scent."""

@@ -1,0 +1,343 @@
+"""A swarm of agents with a view of 27 cells builds shapes by following a scent."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from puffer_envs import rng, state_file
+from puffer_envs.base import EnvSpec
+from puffer_envs.batched import BatchedEnv
+from puffer_envs.milestone import Milestone
+from puffer_envs.state_file import StateFileError
+from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, straight
+from puffer_envs.voxel_swarm.config import (
+    EUCLIDEAN,
+    MAX_NORMALISED,
+    PRESETS,
+    RELATIVE,
+    WALK,
+    Config,
+    agents_of,
+    reward_weights,
+)
+from puffer_envs.voxel_swarm.state import (
+    EMPTY,
+    FILLED,
+    NUM_ACTIONS,
+    ORIGINAL_LAYOUT,
+    RELATIVE_LAYOUT,
+    RIGHT,
+    TARGETS,
+    WRONG,
+    Scent,
+    State,
+    allocate,
+    allocate_scratch,
+    numbers_of,
+    voxels_of,
+)
+
+__all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "spec"]
+
+NAME = "voxel_swarm"
+BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
+
+
+def check(config: Config) -> None:
+    """Refuse settings that no environment can be made of.
+
+    Raises:
+        ValueError: the message says which setting, and what it can be.
+    """
+    if not shapes.SMALLEST_GRID <= config.grid_size <= shapes.LARGEST_GRID:
+        raise ValueError(
+            f"grid_size is {config.grid_size}; it must be from {shapes.SMALLEST_GRID} to {shapes.LARGEST_GRID}"
+        )
+    for name, allowed in (("metric", (WALK, EUCLIDEAN)), ("reading", (RELATIVE, MAX_NORMALISED))):
+        if getattr(config, name) not in allowed:
+            raise ValueError(f"{name} is '{getattr(config, name)}'; it can be {' or '.join(allowed)}")
+    library(config)
+
+
+def spec(config: Config) -> EnvSpec:
+    """What the outside needs to know, from the configuration alone."""
+    deadline = 150 * config.grid_size // 8
+    names, tiers = list(BUILT), ("early", "mid", "mid", "late")
+    before = (None, *names)
+    return EnvSpec(
+        name=NAME,
+        layout=RELATIVE_LAYOUT if config.reading == RELATIVE else ORIGINAL_LAYOUT,
+        action_space=spaces.Discrete(NUM_ACTIONS),
+        reward_weights=reward_weights(config),
+        milestones=tuple(
+            Milestone(name, tier, previous, deadline)
+            for name, tier, previous in zip(names, tiers, before, strict=False)
+        ),
+        agents_per_env=agents_of(config),
+    )
+
+
+@cache
+def library(config: Config) -> tuple[shapes.Shape, ...]:
+    """The shapes that a configuration draws from, the one with the fewest voxels first.
+
+    Raises:
+        ShapeError: the file of shapes cannot be used.
+    """
+    if config.shapes is None:
+        return tuple(shapes.library(config.grid_size, config.split))  # type: ignore[arg-type]
+    found = shapes.load_shapes(config.shapes, config.grid_size)
+    return tuple(sorted(found, key=lambda shape: len(shape.voxels)))
+
+
+class VoxelSwarm(BatchedEnv):
+    """E grids of G^3 cells with A agents each, that share one policy and act one after the other.
+
+    Actions: 0 x-1, 1 z+1, 2 x+1, 3 z-1, 4 up (from the ground or above a block), 5 down, 6 place the carried block in
+    the own cell, 7 pick up: a wrong block out of the own cell, or a new one out of the air.
+    Observations: 27 cells each of blocks, scent and other agents, the own distance, whether it carries, and the number
+    of the shape's text (`texts`); nothing in them depends on G. Rewards: `rewards.TERMS`.
+    An episode ends when the shape is whole and nothing else stands (terminal), or after `max_steps` (truncation).
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        num_envs: int = 1,
+        *,
+        seed: int = 0,
+        first_env: int = 0,
+        report_interval: int = 128,
+        buf: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        self.config = config = config if config is not None else Config()
+        check(config)
+        super().__init__(
+            spec(config), num_envs, seed=seed, first_env=first_env, report_interval=report_interval, buf=buf
+        )
+        self.library = library(config)
+        self.texts = tuple(dict.fromkeys(shape.text for shape in self.library))
+        self._text_number = {text: number for number, text in enumerate(self.texts)}
+        self.pitch = config.grid_size + 2
+        self.state: State = allocate(num_envs, self.spec.agents_per_env, config.grid_size)
+        self._scratch = allocate_scratch(config.grid_size)
+        self._scent = Scent(config.metric == WALK, config.all_targets)
+        self._deeds = np.zeros(self.num_agents, np.int8)
+        self._iou = np.zeros(num_envs, np.float32)
+        self._as_original = any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:])
+        self._blurred = self._allocate_blurred()
+        self._built_shares = np.array(list(BUILT.values()))
+
+    def _allocate_blurred(self) -> np.ndarray:
+        """The original's scent, float32 [E, C]; C = 0 where nobody reads it."""
+        return np.zeros((self.num_envs, self.pitch**3 if self.config.reading == MAX_NORMALISED else 0), np.float32)
+
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        self.state.begun[:] = 0
+        return super().reset(seed)
+
+    # -- a step ----------------------------------------------------------------------------------------------------
+    def act(self) -> None:
+        config = self.config
+        kernels.act(
+            self.state,
+            self.actions,
+            self._deeds,
+            self.pitch,
+            config.collisions,
+            self._scent,
+            self._scratch,
+            0,
+            self.num_envs,
+        )
+        if not self._scent.walk and self.state.stale.any():
+            for env in np.flatnonzero(self.state.stale):
+                self._measure(int(env))
+
+    def score(self) -> None:
+        rewards.score(self.state, self._deeds, self._iou, self.reward_terms, self._as_original)
+        if self._deeds.any():
+            self._note_progress()
+
+    def _note_progress(self) -> None:
+        counts, agents = self.state.counts, self.spec.agents_per_env
+        built = counts[:, RIGHT, None] >= self._built_shares * counts[:, TARGETS, None]  # [E, M]
+        for env, milestone in np.argwhere(built & ~self.milestones_held[::agents]).tolist():
+            rows = self._rows(env)
+            self.reach(rows.start, milestone)
+            self.milestones_held[rows, milestone] = True
+            self.reached_at[rows, milestone] = self.reached_at[rows.start, milestone]
+
+    def finish(self) -> None:
+        counts, recall = self.state.counts, self.config.success_recall
+        if recall is None:
+            done = (counts[:, RIGHT] == counts[:, TARGETS]) & (counts[:, WRONG] == 0)
+        else:
+            done = counts[:, RIGHT] > recall * counts[:, TARGETS]
+        agents = self.spec.agents_per_env
+        late = (self.episode_step[::agents] + 1 >= self.state.limit) & ~done
+        self.terminals.reshape(-1, agents)[:] = done[:, None]
+        self.truncations.reshape(-1, agents)[:] = late[:, None]
+
+    def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
+        if self.config.reading == MAX_NORMALISED:
+            observe.write_original_rows(self.state, self._blurred, out, self.pitch, rows)
+        else:
+            observe.write_rows(self.state, out, self.pitch, 1 if self._scent.walk else straight.UNIT, rows)
+
+    # -- episodes and worlds ---------------------------------------------------------------------------------------
+    def begin(self, env: int, state: bytes | None) -> None:
+        world = None if state is None else self._read(state)  # before anything is changed
+        stream = self.rng[env].copy()
+        rng.fresh_key(stream)
+        self.rng[env] = stream
+        if world is None:
+            self._begin_shape(env)
+        else:
+            self._set_world(env, world)
+        self.state.crowded[env] = 0
+        self.milestones_held[self._rows(env)] = (
+            self._built_shares * self.state.counts[env, TARGETS] <= self.state.counts[env, RIGHT]
+        )
+
+    def _begin_shape(self, env: int) -> None:
+        shape = self.library[self._draw_shape(env)]
+        size, agents = self.config.grid_size, self.spec.agents_per_env
+        nothing = np.zeros(0, np.int32)
+        cells = np.array([self._draw_spawn(env) for _ in range(agents)], np.int16)
+        self._set_cells(
+            env, numbers_of(shape.voxels, size), nothing, numbers_of(cells, size), np.ones(agents, np.bool_)
+        )
+        self.state.text[env] = self._text_number[shape.text]
+        self.state.begun[env] += 1
+
+    def _draw_shape(self, env: int) -> int:
+        """Index of a shape: of the easiest fifth at first, then of more and more."""
+        config, count = self.config, len(self.library)
+        share = 1.0
+        if config.curriculum:
+            grown = (self.state.begun[env] - config.easy_episodes) / max(1, config.growing_episodes)
+            share = config.easy_share + (1 - config.easy_share) * min(max(grown, 0.0), 1.0)
+        return int(rng.randint(self.rng[env], max(1, round(share * count))))
+
+    def _draw_spawn(self, env: int) -> tuple[int, int, int]:
+        """A cell on one of the four edges of the ground."""
+        last = self.config.grid_size - 1
+        edge, along = int(rng.randint(self.rng[env], 4)), int(rng.randint(self.rng[env], last + 1))
+        return ((0, 0, along), (along, 0, last), (last, 0, along), (along, 0, 0))[edge]
+
+    def _set_cells(
+        self, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray, carrying: np.ndarray
+    ) -> None:
+        """Make a world of numbers of cells."""
+        state = self.state
+        blocks = state.blocks[env]
+        blocks[blocks == FILLED] = EMPTY
+        blocks[filled] = FILLED
+        state.targets[env] = 0
+        state.targets[env, targets] = 1
+        state.crowd[env] = 0
+        np.add.at(state.crowd[env], cells, 1)
+        state.cells[env] = cells
+        state.carrying[env] = carrying
+        right = int(state.targets[env, filled].sum())
+        state.counts[env] = len(targets), right, len(filled) - right
+        self._iou[env] = rewards.iou(state, env)
+        config = self.config
+        share = 8 * len(targets) / self.spec.agents_per_env
+        state.limit[env] = config.max_steps or int(150 * config.grid_size / 8 + share)
+        self._measure(env)
+
+    def _measure(self, env: int) -> None:
+        """The scent of a world afresh."""
+        if self._scent.walk:
+            kernels.choose_sources(self.state, env, self.pitch, self._scent, self._scratch)
+        else:
+            straight.measure(self.state, env, self.pitch, self._scent)
+        if self.config.reading == MAX_NORMALISED:
+            inner = (slice(1, -1),) * 3
+            targets = self.state.targets[env].reshape((self.pitch,) * 3)[inner] > 0
+            self._blurred[env].reshape((self.pitch,) * 3)[inner] = straight.max_normalised(targets)
+
+    def write_world(self, env: int) -> bytes:
+        state, size = self.state, self.config.grid_size
+        arrays = {
+            "grid": np.int32(size),
+            "targets": voxels_of(np.flatnonzero(state.targets[env]), size),
+            "filled": voxels_of(np.flatnonzero(state.blocks[env] == FILLED), size),
+            "agents": voxels_of(state.cells[env], size),
+            "carrying": state.carrying[env],
+            "text": np.frombuffer(self.texts[state.text[env]].encode(), np.uint8),
+        }
+        return state_file.pack(f"{NAME}/world", arrays)
+
+    def read_world(self, env: int, world: bytes) -> None:
+        self._set_world(env, self._read(world))
+
+    def _read(self, data: bytes) -> dict[str, np.ndarray]:
+        """A world's arrays.
+
+        Raises:
+            StateFileError: they make no world of this size and number of agents.
+        """
+        world = state_file.unpack(f"{NAME}/world", data)
+        size, agents = self.config.grid_size, self.spec.agents_per_env
+        try:
+            if int(world["grid"]) != size:
+                raise StateFileError(f"this is a world of {int(world['grid'])} cells along each edge, not of {size}")
+            if len(world["agents"]) != agents or world["carrying"].shape != (agents,):
+                raise StateFileError(f"this is a world of {len(world['agents'])} agents, not of {agents}")
+            for name in ("targets", "filled", "agents"):
+                voxels = world[name]
+                if (
+                    voxels.ndim != 2
+                    or voxels.shape[1] != 3
+                    or (len(voxels) and not (0 <= voxels.min() <= voxels.max() < size))
+                ):
+                    raise StateFileError(f"the world's {name} are no cells of a grid of {size}")
+            if not len(world["targets"]):
+                raise StateFileError("the world has no targets")
+            world["text"].tobytes().decode()
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, StateFileError):
+                raise
+            raise StateFileError(f"this is a world of another version of {NAME}: {error}") from error
+        return world
+
+    def _set_world(self, env: int, world: dict[str, np.ndarray]) -> None:
+        size = self.config.grid_size
+        targets, filled, cells = (numbers_of(world[name], size) for name in ("targets", "filled", "agents"))
+        self._set_cells(env, np.unique(targets), np.unique(filled), cells, world["carrying"].astype(np.bool_))
+        self.state.text[env] = self._text_number.get(world["text"].tobytes().decode(), 0)
+
+    def row_arrays(self) -> dict[str, np.ndarray]:
+        state = self.state
+        return {"crowded": state.crowded, "begun": state.begun, "limit": state.limit, "iou": self._iou}
+
+    # -- what it says of itself --------------------------------------------------------------------------------------
+    def summary(self, row: int) -> dict[str, Any]:
+        env = row // self.spec.agents_per_env
+        targets, right, wrong = self.state.counts[env].tolist()
+        return {
+            "text": self.texts[self.state.text[env]],
+            "iou": right / (targets + wrong),
+            "recall": right / targets,
+            "precision": right / max(1, right + wrong),
+            "wrong": wrong,
+            "finished": right == targets and wrong == 0,
+            "crowded": int(self.state.crowded[env]),
+        }
+
+    def metrics(self) -> dict[str, float]:
+        targets, right, wrong = self.state.counts.T.astype(np.float64)
+        return {
+            "iou": float((right / (targets + wrong)).mean()),
+            "recall": float((right / targets).mean()),
+            "precision": float((right / np.maximum(1, right + wrong)).mean()),
+            "wrong": float(wrong.mean()),
+        }
+
+    def render(self, env: int = 0) -> np.ndarray:
+        return render.frame(self.state, self.config, env)

@@ -1,0 +1,189 @@
+"""The rules: agents act one after the other, and the scent follows each block at once."""
+
+import numpy as np
+
+from puffer_envs.jit import kernel, wide
+from puffer_envs.voxel_swarm import field
+from puffer_envs.voxel_swarm.state import (
+    DOWN,
+    EMPTY,
+    FILLED,
+    MISTAKES,
+    NO_SOURCE,
+    OUTSIDE,
+    PICK,
+    PLACE,
+    RIGHT,
+    TARGETS,
+    UNFILLED,
+    UP,
+    WRONG,
+    X_DOWN,
+    X_UP,
+    Z_DOWN,
+    Z_UP,
+    Scent,
+    Scratch,
+    State,
+)
+
+PLACED, MISPLACED, MENDED = 1, 2, 3  # what an agent did in a step, beside 0
+
+
+@kernel
+def act(
+    state: State,
+    actions: np.ndarray,
+    deeds: np.ndarray,
+    pitch: int,
+    collisions: bool,
+    scent: Scent,
+    scratch: Scratch,
+    first: int,
+    last: int,
+) -> None:
+    """One step of the environments ``first`` to ``last`` - 1.
+
+    Args:
+        actions: int32 [E * A].
+        deeds: int8 [E * A], written: PLACED, MISPLACED, MENDED or 0.
+        collisions: moves into a cell where another agent is fail.
+    """
+    agents = state.cells.shape[1]
+    for env in range(first, last):
+        for agent in range(agents):
+            row = env * agents + agent
+            deeds[row] = 0
+            action = actions[row]
+            if action == PLACE:
+                if state.carrying[env, agent]:
+                    deeds[row] = place(state, env, agent, pitch, scent, scratch)
+            elif action == PICK:
+                if not state.carrying[env, agent]:
+                    deeds[row] = pick(state, env, agent, pitch, scent, scratch)
+            else:
+                move(state, env, agent, action, pitch, collisions)
+
+
+@kernel
+def move(state: State, env: int, agent: int, action: int, pitch: int, collisions: bool) -> None:
+    """A step to a side, down, or up where one can climb; none off the grid."""
+    cell = wide(state.cells[env, agent])
+    to = destination(state.blocks[env], cell, action, pitch)
+    if to == cell or (collisions and state.crowd[env, to] > 0):
+        return
+    state.crowd[env, cell] -= 1
+    state.crowd[env, to] += 1
+    state.cells[env, agent] = to
+
+
+@kernel
+def destination(blocks: np.ndarray, cell: int, action: int, pitch: int) -> int:
+    """Where a move leads; the cell itself where it fails."""
+    to = cell
+    if action == X_DOWN:
+        to = cell - pitch * pitch
+    elif action == X_UP:
+        to = cell + pitch * pitch
+    elif action == Z_DOWN:
+        to = cell - 1
+    elif action == Z_UP:
+        to = cell + 1
+    elif action == DOWN:
+        to = cell - pitch
+    elif action == UP and field.can_climb(blocks, cell, pitch):
+        to = cell + pitch
+    return cell if blocks[to] == OUTSIDE else to
+
+
+# -- blocks ----------------------------------------------------------------------------------------------------------
+@kernel
+def place(state: State, env: int, agent: int, pitch: int, scent: Scent, scratch: Scratch) -> int:
+    """Leave the block in the agent's own cell; in a filled one it stays in hand."""
+    cell = wide(state.cells[env, agent])
+    if state.blocks[env, cell] != EMPTY:
+        return 0
+    state.blocks[env, cell] = FILLED
+    state.carrying[env, agent] = False
+    is_target = state.targets[env, cell] != 0
+    state.counts[env, RIGHT if is_target else WRONG] += 1
+    _follow_placing(state, env, cell, is_target, pitch, scent, scratch)
+    return PLACED if is_target else MISPLACED
+
+
+@kernel
+def _follow_placing(
+    state: State, env: int, cell: int, is_target: bool, pitch: int, scent: Scent, scratch: Scratch
+) -> None:
+    """The scent after a block was placed."""
+    blocks, distances = state.blocks[env], state.field[env]
+    was_last = is_target and state.counts[env, RIGHT] == state.counts[env, TARGETS]
+    is_mistake = not is_target and state.smell[env] != UNFILLED
+    if not scent.walk:
+        state.stale[env] |= was_last or is_mistake or (is_target and not scent.all_targets)
+    elif was_last:
+        choose_sources(state, env, pitch, scent, scratch)
+    else:
+        field.open_edge(blocks, distances, pitch, cell + pitch, scratch.queue)
+        if is_mistake:
+            state.smell[env] = MISTAKES
+            field.add_source(blocks, distances, pitch, cell, scratch.queue)
+        elif is_target and not scent.all_targets:
+            field.end_source(blocks, distances, pitch, cell, scratch)
+
+
+@kernel
+def pick(state: State, env: int, agent: int, pitch: int, scent: Scent, scratch: Scratch) -> int:
+    """Take a wrong block out of the agent's own cell, or one out of the air."""
+    cell = wide(state.cells[env, agent])
+    if state.blocks[env, cell] == EMPTY:
+        state.carrying[env, agent] = True
+        return 0
+    if state.targets[env, cell] != 0:
+        return 0
+    state.blocks[env, cell] = EMPTY
+    state.carrying[env, agent] = True
+    state.counts[env, WRONG] -= 1
+    _follow_picking(state, env, cell, pitch, scent, scratch)
+    return MENDED
+
+
+@kernel
+def _follow_picking(state: State, env: int, cell: int, pitch: int, scent: Scent, scratch: Scratch) -> None:
+    """The scent after a wrong block was taken away."""
+    blocks, distances = state.blocks[env], state.field[env]
+    was_source = state.smell[env] == MISTAKES
+    if not scent.walk:
+        state.stale[env] |= was_source
+    elif was_source and state.counts[env, WRONG] == 0:
+        state.smell[env] = NO_SOURCE
+        field.clear(distances)
+    else:
+        if was_source:
+            field.end_source(blocks, distances, pitch, cell, scratch)
+        field.close_edge(blocks, distances, pitch, cell + pitch, scratch)
+
+
+# -- the scent of a whole world ----------------------------------------------------------------------------------------
+@kernel
+def is_source(state: State, env: int, cell: int, unfilled: bool, scent: Scent) -> bool:
+    """Whether a cell smells: an unfilled target, or where there is none any more (``unfilled``) a wrong block."""
+    if unfilled:
+        return state.targets[env, cell] != 0 and (scent.all_targets or state.blocks[env, cell] == EMPTY)
+    return state.blocks[env, cell] == FILLED and state.targets[env, cell] == 0
+
+
+@kernel
+def choose_sources(state: State, env: int, pitch: int, scent: Scent, scratch: Scratch) -> None:
+    """The field of `walk` afresh."""
+    blocks, distances, queue = state.blocks[env], state.field[env], scratch.queue
+    unfilled = state.counts[env, RIGHT] < state.counts[env, TARGETS]
+    field.clear(distances)
+    count = 0
+    for cell in range(blocks.size):
+        if is_source(state, env, cell, unfilled, scent):
+            distances[cell] = 0
+            queue[count] = cell
+            count += 1
+    state.smell[env] = NO_SOURCE if count == 0 else UNFILLED if unfilled else MISTAKES
+    field.walk_from(blocks, distances, pitch, queue, count)

@@ -1,0 +1,114 @@
+"""The arrays of E environments with A agents each, and the observation rows.
+
+Cells are numbered in a grid with one cell of border on every side, P = G + 2 along each edge: a kernel looks at
+neighbours without asking whether they exist. Cell (x, y, z), y up, is number ((x + 1) P + y + 1) P + z + 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from puffer_envs.layout import ObsLayout
+
+EMPTY, OUTSIDE, FILLED = 0, 128, 255  # bytes of `blocks`
+UNREACHABLE, BORDER = 65_535, 65_534  # values of `field` that are no distance
+FARTHEST = 65_533
+
+X_DOWN, Z_UP, X_UP, Z_DOWN, UP, DOWN, PLACE, PICK = range(8)  # actions
+NUM_ACTIONS = 8
+
+TARGETS, RIGHT, WRONG = range(3)  # columns of `counts`
+NO_SOURCE, UNFILLED, MISTAKES = range(3)  # what smells: values of `smell`
+
+PATCH = 27  # cells of a view: dx, dy, dz in -1 .. 1, the last fastest
+
+RELATIVE_LAYOUT = ObsLayout(
+    np.uint8,
+    ("blocks", (PATCH,), 8, 1 / 255),  # 0 empty, 128 outside, 255 filled
+    ("scent", (PATCH,), 8, 1 / 255),  # 128 + 63 x (own distance - the cell's, -2 to 2); 0 outside
+    ("others", (PATCH,), 8, 1 / 255),  # 64 for each other agent there
+    ("distance", (1,), 8, 1 / 255),  # own, 8 cells are 255
+    ("carrying", (1,), 8, 1 / 255),  # 255 with a block
+    ("text", (2,)),  # number of the shape's text, low byte first: an index into `VoxelSwarm.texts`
+)
+ORIGINAL_LAYOUT = ObsLayout(
+    np.float32, ("position", (3,)), ("blocks", (PATCH,)), ("scent", (PATCH,)), ("carrying", (1,)), ("text", (1,))
+)
+
+
+class State(NamedTuple):
+    """The worlds; C = P^3 cells."""
+
+    blocks: np.ndarray  # uint8 [E, C], EMPTY, OUTSIDE or FILLED
+    targets: np.ndarray  # uint8 [E, C], 1 where a block belongs
+    crowd: np.ndarray  # uint16 [E, C], agents in a cell
+    field: np.ndarray  # uint16 [E, C], distance to the nearest source in units of the metric
+    smell: np.ndarray  # int32 [E], what the sources are
+    stale: np.ndarray  # bool [E], the sources have changed and the field has not (straight lines only)
+    cells: np.ndarray  # int32 [E, A], where the agents are
+    carrying: np.ndarray  # bool [E, A]
+    counts: np.ndarray  # int32 [E, 3], targets, filled targets, wrong blocks
+    limit: np.ndarray  # int32 [E], steps that the episode may last
+    text: np.ndarray  # int32 [E], number of the text of the shape
+    crowded: np.ndarray  # int64 [E], agents that shared a cell with an earlier one, summed over the episode
+    begun: np.ndarray  # int32 [E], new shapes begun: how far the curriculum of sizes has come
+
+
+class Scent(NamedTuple):
+    """What smells, as kernels take it."""
+
+    walk: bool  # distances are an agent's steps, else straight lines
+    all_targets: bool  # filled targets go on smelling
+
+
+class Scratch(NamedTuple):
+    """Working space of one thread."""
+
+    queue: np.ndarray  # int32 [C]
+    levels: np.ndarray  # uint16 [C]
+    seeds: np.ndarray  # int64 [C]
+
+
+def allocate(num_envs: int, num_agents: int, grid_size: int) -> State:
+    """Empty worlds without targets."""
+    padded = grid_size + 2
+    cells = padded**3
+    blocks = np.full((num_envs, padded, padded, padded), OUTSIDE, np.uint8)
+    blocks[:, 1:-1, 1:-1, 1:-1] = EMPTY
+    field = np.full((num_envs, padded, padded, padded), BORDER, np.uint16)
+    field[:, 1:-1, 1:-1, 1:-1] = UNREACHABLE
+    return State(
+        blocks=blocks.reshape(num_envs, cells),
+        targets=np.zeros((num_envs, cells), np.uint8),
+        crowd=np.zeros((num_envs, cells), np.uint16),
+        field=field.reshape(num_envs, cells),
+        smell=np.zeros(num_envs, np.int32),
+        stale=np.zeros(num_envs, np.bool_),
+        cells=np.zeros((num_envs, num_agents), np.int32),
+        carrying=np.zeros((num_envs, num_agents), np.bool_),
+        counts=np.zeros((num_envs, 3), np.int32),
+        limit=np.zeros(num_envs, np.int32),
+        text=np.zeros(num_envs, np.int32),
+        crowded=np.zeros(num_envs, np.int64),
+        begun=np.zeros(num_envs, np.int32),
+    )
+
+
+def allocate_scratch(grid_size: int) -> Scratch:
+    """Working space for one thread."""
+    cells = (grid_size + 2) ** 3
+    return Scratch(np.zeros(cells, np.int32), np.zeros(cells, np.uint16), np.zeros(cells, np.int64))
+
+
+def numbers_of(voxels: np.ndarray, grid_size: int) -> np.ndarray:
+    """Numbers of cells, int32 [V], from coordinates [V, 3]."""
+    padded = grid_size + 2
+    x, y, z = voxels.astype(np.int64).T + 1
+    return ((x * padded + y) * padded + z).astype(np.int32)
+
+
+def voxels_of(numbers: np.ndarray, grid_size: int) -> np.ndarray:
+    """Inverse of `numbers_of`, int16 [V, 3]."""
+    padded = grid_size + 2
+    x, y, z = numbers // padded**2, numbers // padded % padded, numbers % padded
+    return np.stack([x, y, z], axis=-1).astype(np.int16) - 1
