@@ -23,7 +23,6 @@ from puffer_envs.voxel_swarm.config import (
     reward_weights,
 )
 from puffer_envs.voxel_swarm.state import (
-    EMPTY,
     FILLED,
     NUM_ACTIONS,
     ORIGINAL_LAYOUT,
@@ -42,6 +41,7 @@ from puffer_envs.voxel_swarm.state import (
 __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "spec"]
 
 NAME = "voxel_swarm"
+_NONE = np.zeros(0, np.int32)
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
 
 
@@ -129,6 +129,10 @@ class VoxelSwarm(BatchedEnv):
         self._as_original = any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:])
         self._blurred = self._allocate_blurred()
         self._built_shares = np.array(list(BUILT.values()))
+        self._voxels = [numbers_of(shape.voxels, config.grid_size) for shape in self.library]
+        self._text_of = [self._text_number[shape.text] for shape in self.library]
+        self._spawned = np.zeros(self.spec.agents_per_env, np.int32)
+        self._laden = np.ones(self.spec.agents_per_env, np.bool_)  # all begin with a block
 
     def _allocate_blurred(self) -> np.ndarray:
         """The original's scent, float32 [E, C]; C = 0 where nobody reads it."""
@@ -203,14 +207,10 @@ class VoxelSwarm(BatchedEnv):
         )
 
     def _begin_shape(self, env: int) -> None:
-        shape = self.library[self._draw_shape(env)]
-        size, agents = self.config.grid_size, self.spec.agents_per_env
-        nothing = np.zeros(0, np.int32)
-        cells = np.array([self._draw_spawn(env) for _ in range(agents)], np.int16)
-        self._set_cells(
-            env, numbers_of(shape.voxels, size), nothing, numbers_of(cells, size), np.ones(agents, np.bool_)
-        )
-        self.state.text[env] = self._text_number[shape.text]
+        index = self._draw_shape(env)
+        kernels.spawn(self.rng[env], self._spawned, self.pitch)
+        self._set_cells(env, self._voxels[index], _NONE, self._spawned, self._laden)
+        self.state.text[env] = self._text_of[index]
         self.state.begun[env] += 1
 
     def _draw_shape(self, env: int) -> int:
@@ -222,32 +222,15 @@ class VoxelSwarm(BatchedEnv):
             share = config.easy_share + (1 - config.easy_share) * min(max(grown, 0.0), 1.0)
         return int(rng.randint(self.rng[env], max(1, round(share * count))))
 
-    def _draw_spawn(self, env: int) -> tuple[int, int, int]:
-        """A cell on one of the four edges of the ground."""
-        last = self.config.grid_size - 1
-        edge, along = int(rng.randint(self.rng[env], 4)), int(rng.randint(self.rng[env], last + 1))
-        return ((0, 0, along), (along, 0, last), (last, 0, along), (along, 0, 0))[edge]
-
     def _set_cells(
         self, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray, carrying: np.ndarray
     ) -> None:
         """Make a world of numbers of cells."""
-        state = self.state
-        blocks = state.blocks[env]
-        blocks[blocks == FILLED] = EMPTY
-        blocks[filled] = FILLED
-        state.targets[env] = 0
-        state.targets[env, targets] = 1
-        state.crowd[env] = 0
-        np.add.at(state.crowd[env], cells, 1)
-        state.cells[env] = cells
-        state.carrying[env] = carrying
-        right = int(state.targets[env, filled].sum())
-        state.counts[env] = len(targets), right, len(filled) - right
-        self._iou[env] = rewards.iou(state, env)
+        kernels.set_world(self.state, env, targets, filled, cells, carrying)
+        self._iou[env] = rewards.iou(self.state, env)
         config = self.config
         share = 8 * len(targets) / self.spec.agents_per_env
-        state.limit[env] = config.max_steps or int(150 * config.grid_size / 8 + share)
+        self.state.limit[env] = config.max_steps or int(150 * config.grid_size / 8 + share)
         self._measure(env)
 
     def _measure(self, env: int) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from puffer_envs.jit import kernel, wide
+from puffer_envs.rng import randint
 from puffer_envs.voxel_swarm import field
 from puffer_envs.voxel_swarm.state import (
     DOWN,
@@ -187,3 +188,41 @@ def choose_sources(state: State, env: int, pitch: int, scent: Scent, scratch: Sc
             count += 1
     state.smell[env] = NO_SOURCE if count == 0 else UNFILLED if unfilled else MISTAKES
     field.walk_from(blocks, distances, pitch, queue, count)
+
+
+# -- new worlds ------------------------------------------------------------------------------------------------------
+@kernel
+def set_world(
+    state: State, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray, carrying: np.ndarray
+) -> None:
+    """Make a world of numbers of cells (int32), each of ``targets`` and of ``filled`` given once; no field yet."""
+    blocks, wanted, crowd = state.blocks[env], state.targets[env], state.crowd[env]
+    for cell in range(blocks.size):
+        wanted[cell] = 0
+        crowd[cell] = 0
+        if blocks[cell] == FILLED:
+            blocks[cell] = EMPTY
+    for cell in targets:
+        wanted[cell] = 1
+    right = 0
+    for cell in filled:
+        blocks[cell] = FILLED
+        right += wanted[cell]
+    state.counts[env, TARGETS] = targets.size
+    state.counts[env, RIGHT] = right
+    state.counts[env, WRONG] = filled.size - right
+    for agent in range(cells.size):
+        state.cells[env, agent] = cells[agent]
+        state.carrying[env, agent] = carrying[agent]
+        crowd[cells[agent]] += 1
+
+
+@kernel
+def spawn(stream: np.ndarray, cells: np.ndarray, pitch: int) -> None:
+    """Draw a cell on one of the four edges of the ground for each agent, numbers int32 [A] into ``cells``."""
+    last = pitch - 3
+    for agent in range(cells.size):
+        edge, along = randint(stream, 4), randint(stream, last + 1)
+        x = 0 if edge == 0 else last if edge == 2 else along
+        z = along if edge == 0 or edge == 2 else last if edge == 1 else 0
+        cells[agent] = ((x + 1) * pitch + 1) * pitch + z + 1
