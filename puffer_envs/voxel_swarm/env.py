@@ -29,7 +29,6 @@ from puffer_envs.voxel_swarm.state import (
     RELATIVE_LAYOUT,
     RIGHT,
     TARGETS,
-    WRONG,
     Scent,
     State,
     allocate,
@@ -41,8 +40,9 @@ from puffer_envs.voxel_swarm.state import (
 __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "spec"]
 
 NAME = "voxel_swarm"
-_NONE = np.zeros(0, np.int32)
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
+_SHARES = np.array(list(BUILT.values()))
+_NONE = np.zeros(0, np.int32)
 
 
 def check(config: Config) -> None:
@@ -128,7 +128,6 @@ class VoxelSwarm(BatchedEnv):
         self._iou = np.zeros(num_envs, np.float32)
         self._as_original = any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:])
         self._blurred = self._allocate_blurred()
-        self._built_shares = np.array(list(BUILT.values()))
         self._voxels = [numbers_of(shape.voxels, config.grid_size) for shape in self.library]
         self._text_of = [self._text_number[shape.text] for shape in self.library]
         self._spawned = np.zeros(self.spec.agents_per_env, np.int32)
@@ -162,28 +161,25 @@ class VoxelSwarm(BatchedEnv):
 
     def score(self) -> None:
         rewards.score(self.state, self._deeds, self._iou, self.reward_terms, self._as_original)
-        if self._deeds.any():
+        if rewards.shows_more(self.state, _SHARES, self.milestones_held):
             self._note_progress()
 
     def _note_progress(self) -> None:
-        counts, agents = self.state.counts, self.spec.agents_per_env
-        built = counts[:, RIGHT, None] >= self._built_shares * counts[:, TARGETS, None]  # [E, M]
-        for env, milestone in np.argwhere(built & ~self.milestones_held[::agents]).tolist():
+        agents = self.spec.agents_per_env
+        for env, milestone in np.argwhere(self._built() & ~self.milestones_held[::agents]).tolist():
             rows = self._rows(env)
             self.reach(rows.start, milestone)
             self.milestones_held[rows, milestone] = True
             self.reached_at[rows, milestone] = self.reached_at[rows.start, milestone]
 
+    def _built(self) -> np.ndarray:
+        """Milestones that the worlds show, bool [E, M]."""
+        counts = self.state.counts
+        return counts[:, RIGHT, None] / counts[:, TARGETS, None] >= _SHARES
+
     def finish(self) -> None:
-        counts, recall = self.state.counts, self.config.success_recall
-        if recall is None:
-            done = (counts[:, RIGHT] == counts[:, TARGETS]) & (counts[:, WRONG] == 0)
-        else:
-            done = counts[:, RIGHT] > recall * counts[:, TARGETS]
-        agents = self.spec.agents_per_env
-        late = (self.episode_step[::agents] + 1 >= self.state.limit) & ~done
-        self.terminals.reshape(-1, agents)[:] = done[:, None]
-        self.truncations.reshape(-1, agents)[:] = late[:, None]
+        enough = 1.0 if self.config.success_recall is None else self.config.success_recall
+        rewards.end(self.state, self.episode_step, enough, self.terminals, self.truncations)
 
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
         if self.config.reading == MAX_NORMALISED:
@@ -202,9 +198,8 @@ class VoxelSwarm(BatchedEnv):
         else:
             self._set_world(env, world)
         self.state.crowded[env] = 0
-        self.milestones_held[self._rows(env)] = (
-            self._built_shares * self.state.counts[env, TARGETS] <= self.state.counts[env, RIGHT]
-        )
+        targets, right, _ = self.state.counts[env].tolist()
+        self.milestones_held[self._rows(env)] = right / targets >= _SHARES
 
     def _begin_shape(self, env: int) -> None:
         index = self._draw_shape(env)

@@ -64,6 +64,16 @@ def act(
                     deeds[row] = pick(state, env, agent, pitch, scent, scratch)
             else:
                 move(state, env, agent, action, pitch, collisions)
+        state.crowded[env] += _sharing(state, env)
+
+
+@kernel
+def _sharing(state: State, env: int) -> int:
+    """Agents in the cell of one of lower index: all but one of each cell."""
+    distinct = 0.0
+    for agent in range(state.cells.shape[1]):
+        distinct += 1.0 / state.crowd[env, state.cells[env, agent]]
+    return state.cells.shape[1] - round(distinct)
 
 
 @kernel

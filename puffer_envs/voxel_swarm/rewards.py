@@ -46,16 +46,48 @@ def score(state: State, deeds: np.ndarray, before: np.ndarray, terms: np.ndarray
         before[env] = now
         success = 1.0 if is_whole(state, env) else 0.0
         for row in range(env * agents, (env + 1) * agents):
-            deed = deeds[row]
-            if deed:
-                terms[row, _PLACED] = deed == PLACED
-                terms[row, _WRONG] = deed == MISPLACED
-                terms[row, _MENDED] = deed == MENDED
+            terms[row, _PLACED] = deeds[row] == PLACED
+            terms[row, _WRONG] = deeds[row] == MISPLACED
+            terms[row, _MENDED] = deeds[row] == MENDED
             terms[row, _IOU] = gain
             terms[row, _STEP] = 1.0
             terms[row, _SUCCESS] = success
         if as_original:
             _score_as_original(state, terms, env)
+
+
+@kernel
+def shows_more(state: State, shares: np.ndarray, held: np.ndarray) -> bool:
+    """Whether any world has more built than the milestones that it holds say.
+
+    Args:
+        shares: float64 [M], share of the targets that each milestone asks for.
+        held: bool [E * A, M].
+    """
+    agents = state.cells.shape[1]
+    for env in range(state.counts.shape[0]):
+        for milestone in range(shares.size):
+            if not held[env * agents, milestone] and recall(state, env) >= shares[milestone]:
+                return True
+    return False
+
+
+@kernel
+def end(state: State, steps: np.ndarray, enough: float, terminals: np.ndarray, truncations: np.ndarray) -> None:
+    """Which episodes end: those whose shape is whole, then those that are out of time.
+
+    Args:
+        steps: int32 [E * A], steps of each episode before this one.
+        enough: an episode ends when a greater share of the targets is filled; 1: when the shape is whole.
+        terminals: bool [E * A], written like ``truncations``.
+    """
+    agents = state.cells.shape[1]
+    for env in range(state.counts.shape[0]):
+        done = is_whole(state, env) if enough >= 1 else recall(state, env) > enough
+        late = steps[env * agents] + 1 >= state.limit[env]
+        for row in range(env * agents, (env + 1) * agents):
+            terminals[row] = done
+            truncations[row] = late and not done
 
 
 @kernel

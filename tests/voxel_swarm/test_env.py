@@ -67,6 +67,7 @@ def test_games_agree_with_the_slow_twin(metric, size, agents, steps, kind, optio
     env.reset()
     rng = np.random.default_rng(agents)
     twins = [twin_of(env, index) for index in range(2)]
+    shared = [0, 0]
     for _ in range(steps):
         actions = [likely(rng, twin, kind) for twin in twins]
         env.step(np.array(actions, np.int32).reshape(-1))
@@ -77,6 +78,8 @@ def test_games_agree_with_the_slow_twin(metric, size, agents, steps, kind, optio
             wanted = [[term[name] * w for name, w in zip(slow.TERMS, weights, strict=False)] for term in terms]
             np.testing.assert_allclose(env.reward_terms[rows, : len(slow.TERMS)], wanted, atol=1e-6)
             assert env.terminals[rows].all() == twin.terminal
+            shared[index] = 0 if twin.terminal else shared[index] + twin.shared
+            assert env.state.crowded[index] == shared[index]
             if twin.terminal:
                 assert env.final_observations[rows, :83].tolist() == twin.observations()
                 twins[index] = twin_of(env, index)
