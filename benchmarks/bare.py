@@ -5,8 +5,7 @@ import numpy as np
 from puffer_envs.pokemon_red.emulator import PyBoyEmulator
 from puffer_envs.pokemon_red.env import PokemonRed
 
-RAW = 100  # an action from here on asks for bare emulation
-RAW_STEPS = 16  # decisions of each machine in one such call: the pool's own time vanishes among them
+RAW = 100  # RAW + 32 x a seed + decisions (1 to 31), as the action of all rows, asks for bare emulation
 
 
 class BarePokemonRed(PokemonRed):
@@ -19,8 +18,9 @@ class BarePokemonRed(PokemonRed):
         if int(actions[0]) < RAW:
             super().send(actions)
             return
-        draws = np.random.default_rng(int(actions[0])).integers(0, 7, (RAW_STEPS, self.num_envs)).tolist()
-        for decisions in draws:
-            for emulator, action in zip(self.machines, decisions, strict=True):
+        seed, decisions = divmod(int(actions[0]) - RAW, 32)
+        draws = np.random.default_rng(seed).integers(0, 7, (decisions, self.num_envs)).tolist()
+        for row in draws:
+            for emulator, action in zip(self.machines, row, strict=True):
                 assert isinstance(emulator, PyBoyEmulator)
                 emulator.hold(action)
