@@ -27,3 +27,19 @@ class RecurrentQNetwork(nn.Module):
     def sequence(self, features: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """T decisions: ``[T, B, F], [B, state_size], bool [T, B] -> q [T, B, A], state``."""
         raise NotImplementedError
+
+
+class ActorCritic(nn.Module):
+    """Logits of actions and a value from packed rows, and one flat recurrent state a row (of size 0 without memory)."""
+
+    state_size: int
+    num_actions: int
+
+    def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One decision: ``[B, R], [B, state_size], bool [B] -> logits [B, A], values [B], state``; zeroes the state
+        where ``first``."""
+        raise NotImplementedError
+
+    def sequence(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """T decisions: ``[T, B, R], [B, state_size], bool [T, B] -> logits [T, B, A], values [T, B]``."""
+        raise NotImplementedError
