@@ -1,0 +1,79 @@
+"""The swarm's shared actor and critic: 27 cells of sight and scent, and the text of the shape."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from policies.blocks import orthogonal, unpack
+from policies.protocol import ActorCritic
+
+if TYPE_CHECKING:
+    from puffer_envs.layout import ObsLayout
+
+TEXT_SIZE = 384  # numbers of a text's vector
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Sizes of the network."""
+
+    hidden: int = 64
+    """Width of the two layers over what the agent senses, and of the one over both."""
+    text_features: int = 32
+    """What a text is reduced to; 0 leaves it out."""
+
+
+PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=128, text_features=64)}
+
+
+class VoxelSwarmPolicy(ActorCritic):
+    """Senses -> two layers, text -> one, both -> one -> logits and value. Nothing in it knows the size of the grid.
+
+    The rows carry the number of the text; `set_texts` says which vector each number stands for. The vectors belong to
+    the shapes, not to the weights: they are no part of a checkpoint.
+    """
+
+    state_size = 0
+    texts: Tensor
+
+    def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["slim"]) -> None:
+        super().__init__()
+        self.layout, self.num_actions, self.config = layout, num_actions, config
+        self.sensed = [field for field in layout if field.name != "text"]
+        senses = sum(field.size for field in self.sensed)
+        gain = 2**0.5
+        self.first = orthogonal(nn.Linear(senses, config.hidden), gain)
+        self.second = orthogonal(nn.Linear(config.hidden, config.hidden), gain)
+        self.text = orthogonal(nn.Linear(TEXT_SIZE, max(1, config.text_features)), gain)
+        self.fuse = orthogonal(nn.Linear(config.hidden + config.text_features, config.hidden), gain)
+        self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
+        self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
+        self.register_buffer("texts", torch.zeros(1, TEXT_SIZE), persistent=False)
+
+    def set_texts(self, vectors: Tensor) -> None:
+        """Say what the numbers of texts stand for: float32 ``[K, 384]``."""
+        self.texts = vectors.to(self.texts.device, torch.float32)
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows ``[..., R] -> logits [..., A], values [...]``."""
+        x = torch.cat([unpack(rows, field) for field in self.sensed], -1)
+        x = F.relu(self.second(F.relu(self.first(x))))
+        if self.config.text_features:
+            x = torch.cat([x, F.embedding(self._text_number(rows), F.relu(self.text(self.texts)))], -1)
+        x = F.relu(self.fuse(x))
+        return self.actor(x), self.critic(x)[..., 0]
+
+    def _text_number(self, rows: Tensor) -> Tensor:
+        number = rows[..., self.layout["text"].span].long()
+        number = number[..., 0] + 256 * number[..., 1] if number.shape[-1] == 2 else number[..., 0]
+        return number.clamp(max=len(self.texts) - 1)
+
+    def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, values = self(rows)
+        return logits, values, state
+
+    def sequence(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        return self(rows)

@@ -1,0 +1,55 @@
+"""The swarm's network: what it reads of a row, and that neither size of grid nor number of texts is in its weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from policies.voxel_swarm import PRESETS, TEXT_SIZE, PolicyConfig, VoxelSwarmPolicy
+from puffer_envs.voxel_swarm.state import NUM_ACTIONS, ORIGINAL_LAYOUT, RELATIVE_LAYOUT
+
+LAYOUTS = {"relative": RELATIVE_LAYOUT, "original": ORIGINAL_LAYOUT}
+
+
+def rows_of(layout, count: int = 7) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    if layout.dtype == np.uint8:
+        return torch.from_numpy(rng.integers(0, 256, (count, layout.size), dtype=np.uint8))
+    return torch.from_numpy(rng.random((count, layout.size), dtype=np.float32))
+
+
+@pytest.mark.parametrize("size", PRESETS)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_steps_and_sequences_agree(layout, size):
+    policy = VoxelSwarmPolicy(layout, NUM_ACTIONS, PRESETS[size])
+    policy.set_texts(torch.randn(5, TEXT_SIZE))
+    rows = rows_of(layout, 6)
+    logits, values, state = policy.step(rows, torch.zeros(6, 0), torch.ones(6, dtype=torch.bool))
+    assert (logits.shape, values.shape, state.shape) == ((6, NUM_ACTIONS), (6,), (6, 0))
+    many, more = policy.sequence(rows.view(3, 2, -1), torch.zeros(2, 0), torch.zeros(3, 2, dtype=torch.bool))
+    torch.testing.assert_close(many.view(6, -1), logits)
+    torch.testing.assert_close(more.view(6), values)
+
+
+def test_the_number_of_a_text_picks_its_vector():
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
+    policy.set_texts(torch.randn(300, TEXT_SIZE))
+    rows = rows_of(RELATIVE_LAYOUT, 1).repeat(3, 1)
+    rows[:, RELATIVE_LAYOUT["text"].span] = torch.tensor([[1, 1], [1, 0], [1, 1]], dtype=torch.uint8)  # 257, 1, 257
+    _, values = policy(rows)
+    assert values[0] == values[2] != values[1]
+    policy.set_texts(policy.texts[[0, 257]])  # another library, in which it is number 1
+    assert policy(rows[1:2])[1].item() == pytest.approx(values[0].item(), abs=1e-6)
+
+
+def test_without_text_the_text_changes_nothing():
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS, PolicyConfig(text_features=0))
+    rows = rows_of(RELATIVE_LAYOUT)
+    before = policy(rows)[0]
+    policy.set_texts(torch.randn(4, TEXT_SIZE))
+    assert torch.equal(policy(rows)[0], before)
+
+
+def test_texts_are_no_part_of_the_weights():
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
+    policy.set_texts(torch.randn(9, TEXT_SIZE))
+    VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS).load_state_dict(policy.state_dict())
