@@ -12,7 +12,6 @@ names that the uninterrupted one would have.
 import hashlib
 import json
 import math
-import os
 import re
 import zlib
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.sampling import TIERS
+from puffer_envs.state_file import write_atomically
 
 INDEX_NAME = "index.json"
 SUFFIX = ".state"
@@ -198,25 +198,6 @@ def write_index(directory: Path, entries: list[StateEntry]) -> None:
         lines.append(json.dumps(record | {"check": checksum(record)}))
     body = ",\n".join(lines)
     write_atomically(directory / INDEX_NAME, f'{{"version": {VERSION}, "states": [\n{body}\n]}}\n'.encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary name, fsync, rename, fsync the folder."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk half a file would take the last free bytes
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 # -- the states --------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 
 from curriculum import index
 from curriculum.index import IndexDamaged, StateDamaged, StateEntry
+from puffer_envs.state_file import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class StateStore:
             raise ValueError(f"a savestate '{entry.id}' exists already")
         self.directory.mkdir(parents=True, exist_ok=True)
         path = index.locate(self.directory, entry.file)
-        index.write_atomically(path, data)
+        write_atomically(path, data)
         self._keep(entry, data)
         try:
             self.write_index()
@@ -139,7 +140,7 @@ class StateStore:
     def quarantine_bytes(self, name: str, data: bytes, reason: str) -> None:
         """Put bytes that never were in this folder into ``quarantine/`` under a plain file name."""
         destination = self._aside(name, QUARANTINE)
-        index.write_atomically(destination, data)
+        write_atomically(destination, data)
         destination.with_suffix(".txt").write_text(printable(reason) + "\n")
 
     def _move(self, name: str, folder: str, reason: str | None = None) -> None:
@@ -201,7 +202,7 @@ class StateStore:
         except StateDamaged as error:
             if (self.directory / entry.file).exists():
                 self.quarantine_file(entry.file, str(error))
-        index.write_atomically(self.directory / entry.file, self.load(entry.id))
+        write_atomically(self.directory / entry.file, self.load(entry.id))
 
 
 def _unpack(entry: StateEntry, copy: bytes) -> bytes:

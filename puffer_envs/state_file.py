@@ -6,10 +6,12 @@ The checksum covers all but itself, so that any flipped bit and any missing or e
 """
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,3 +130,23 @@ def _dtype(name: str, text: str) -> np.dtype:
     if not allowed:
         raise StateFileError(f"array '{name}' has dtype {text!r}: only booleans and numbers can be stored")
     return np.dtype(text)
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file by a new one that is safe on disk, or leave it as it was and raise OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk half a file would take the last free bytes
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

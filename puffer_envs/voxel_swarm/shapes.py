@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from puffer_envs.jit import kernel
+from puffer_envs.state_file import write_atomically
 from puffer_envs.voxel_swarm.families import FAMILIES, voxels_of
 
 SMALLEST_GRID, LARGEST_GRID = 4, 256
@@ -300,17 +301,3 @@ def _line(shape: Shape) -> str:
     voxels = shape.voxels.tolist()
     entry = {"text": shape.text, "grid": shape.grid, "voxels": voxels, "voxel_count": len(voxels)}
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by a new one, or leave it as it was and raise OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk half a file would take the last free bytes
-        raise

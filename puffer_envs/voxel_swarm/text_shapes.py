@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from puffer_envs.process import cache_home
+from puffer_envs.state_file import write_atomically
 from puffer_envs.voxel_swarm.shapes import (
     Shape,
     ShapeError,
@@ -27,7 +28,6 @@ from puffer_envs.voxel_swarm.shapes import (
     save_shapes,
     sizes_of_pieces,
     to_array,
-    write_atomically,
 )
 
 MODEL = "claude-haiku-5-5"  # small and fast

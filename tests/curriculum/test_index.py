@@ -229,7 +229,7 @@ def test_a_failing_write_leaves_the_old_index(states, monkeypatch, failing, nth)
             raise OSError(28, "No space left on device")
         return real(*args)
 
-    monkeypatch.setattr(index.os, failing, fail)
+    monkeypatch.setattr(os, failing, fail)
     entries = [dataclasses.replace(make_entry(n), uses=9) for n in range(3)]
     with contextlib.suppress(OSError):
         index.write_index(states, entries)

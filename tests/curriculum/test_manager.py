@@ -1,5 +1,6 @@
 """The manager from outside: what goes in as messages, what comes out as answers."""
 
+import os
 import subprocess
 import sys
 
@@ -77,7 +78,7 @@ def test_switched_off_it_saves_nothing_and_starts_nothing(folder):
 def test_a_full_disk_costs_the_state_and_not_the_run(folder, monkeypatch, caplog):
     manager = make_manager(folder)
     kept = manager.on_event(event(DOOR), 1)
-    monkeypatch.setattr(index.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert manager.on_event(event(FIELD, state=world(2)), 2) is None
     manager.state_dict()  # a checkpoint goes on as well
     monkeypatch.undo()
