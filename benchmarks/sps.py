@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--env", default="pokemon_red", choices=sorted(env_registry.TABLE))
     parser.add_argument("--num-envs", type=int, default=64)
     parser.add_argument("--num-workers", type=int, default=env_registry.usable_cores())
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each part")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each part")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--torch-threads", type=int, default=max(1, min(env_registry.usable_cores() // 2, 4)))
     parser.add_argument("--rom", default=None, help="a ROM of your own")

@@ -6,7 +6,8 @@ next milestone, so that what the swarm neither masters nor always misses is trie
 
 Always missed is not beyond reach: theta of the next milestone counts as at least half of the state's own. Without this
 the edge of what the swarm can do went out of use just when it was reached: in one run 265 first tries at a trainer had
-failed, the states before him were drawn once in 1,500 starts from then on, and he was not beaten in half an hour.
+failed, the states before him were soon drawn once in 1,500 starts, and by 2,300,000 decisions he was beaten in 8 of
+2,149 tries.
 """
 
 from collections.abc import Sequence

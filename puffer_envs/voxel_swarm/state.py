@@ -12,7 +12,6 @@ from puffer_envs.layout import ObsLayout
 
 EMPTY, OUTSIDE, FILLED = 0, 128, 255  # bytes of `blocks`
 UNREACHABLE, BORDER = 65_535, 65_534  # values of `field` that are no distance
-FARTHEST = 65_533
 
 X_DOWN, Z_UP, X_UP, Z_DOWN, UP, DOWN, PLACE, PICK = range(8)  # actions
 NUM_ACTIONS = 8
