@@ -12,8 +12,8 @@ import numpy as np
 from training import cli
 from training.build import build
 from training.clock import every
-from training.collect import Step
-from training.dqn import NonFiniteError
+from training.learner import NonFiniteError
+from training.ledger import Step
 from training.preflight import UserError
 from training.run import Run
 from training.signals import StopSignals
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             loop(run, signals)
             run.save()
         except NonFiniteError as error:
-            log.error("%s; the batch is in %s", error, run.save_batch(error.batch))
+            log.error("%s; the batch is in %s", error, run.save_batch(error))
             return 1
         return signals.exit_code
 
@@ -43,20 +43,21 @@ def loop(run: Run, signals: StopSignals) -> None:
     def stop() -> bool:
         return signals.requested is not None
 
+    learner, ledger = run.learner, run.ledger
     if run.evaluation_pending and run.evaluate(stop):
         run.save(best=True)
-    while run.collector.global_step < run.config.total_steps and not stop():
-        before = run.collector.global_step
+    while ledger.global_step < run.config.total_steps and not stop():
+        before = ledger.global_step
         with run.clock("act"):
-            run.collector.begin()
+            learner.begin()
         with run.clock("learn"):
-            learn(run)
+            for figures in learner.learn():
+                run.metrics.learn(figures)
         with run.clock("env"):
-            step = run.collector.finish(run.manager.theta)
+            step = learner.finish(run.manager.theta)
         steer(run, step)
         run.report(step)
-        now = run.collector.global_step
-        run.earn(now - before)
+        now = ledger.global_step
         if every(run.config.log_interval, before, now):
             run.log_line()
         best = every(run.config.evaluation.interval, before, now) and run.evaluate(stop)
@@ -66,18 +67,9 @@ def loop(run: Run, signals: StopSignals) -> None:
             run.save(best)
 
 
-def learn(run: Run) -> None:
-    """Keep the learner in step: as many updates as the replay ratio allows by now, each beside the steps after it."""
-    while run.update_due():
-        figures = run.learner.take()
-        if figures is not None:
-            run.metrics.learn(figures)
-        run.begin_update()
-
-
 def steer(run: Run, step: Step) -> None:
     """Curriculum and environments meet here and nowhere else."""
-    env, manager, now = run.env, run.manager, run.collector.global_step
+    env, manager, now = run.env, run.manager, run.ledger.global_step
     for event in step.events:
         state_id = manager.on_event(event, now)
         if state_id is not None and event.state is not None:

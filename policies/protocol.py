@@ -34,6 +34,11 @@ class ActorCritic(nn.Module):
 
     state_size: int
     num_actions: int
+    embedder = ""  # name of what makes the vectors of texts (training/text.py); none: it reads no texts
+
+    def reading(self, vectors: Tensor) -> "ActorCritic":
+        """The same network, its weights shared, for rows that number other texts; float32 ``[K, 384]``."""
+        return self
 
     def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One decision: ``[B, R], [B, state_size], bool [B] -> logits [B, A], values [B], state``; zeroes the state

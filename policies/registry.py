@@ -5,14 +5,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from policies.protocol import RecurrentQNetwork
-
 if TYPE_CHECKING:
     from puffer_envs.layout import ObsLayout
 
 # name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
 TABLE = {
     "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
+    "voxel_swarm": ("policies.voxel_swarm", "VoxelSwarmPolicy"),
 }
 
 
@@ -25,14 +24,12 @@ def preset(name: str, model_size: str) -> Any:
     return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
 
 
-def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> RecurrentQNetwork:
+def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> Any:
     """Build the network ``name`` with the options ``config``, as `preset` gives them."""
     return getattr(_module(name), TABLE[name][1])(layout, num_actions, config)
 
 
-def make_policy(
-    name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any
-) -> RecurrentQNetwork:
+def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any) -> Any:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:

@@ -1,5 +1,6 @@
 """The swarm's shared actor and critic: 27 cells of sight and scent, and the text of the shape."""
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ class PolicyConfig:
     """Width of the two layers over what the agent senses, and of the one over both."""
     text_features: int = 32
     """What a text is reduced to; 0 leaves it out."""
+    embedder: str = "ngrams"
+    """What makes vectors of texts: ngrams, or sentences (all-MiniLM-L6-v2, which must be installed)."""
 
 
 PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=128, text_features=64)}
@@ -32,7 +35,7 @@ PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=128, text_featur
 class VoxelSwarmPolicy(ActorCritic):
     """Senses -> two layers, text -> one, both -> one -> logits and value. Nothing in it knows the size of the grid.
 
-    The rows carry the number of the text; `set_texts` says which vector each number stands for. The vectors belong to
+    The rows carry the number of the text; `reading` says which vector each number stands for. The vectors belong to
     the shapes, not to the weights: they are no part of a checkpoint.
     """
 
@@ -42,6 +45,7 @@ class VoxelSwarmPolicy(ActorCritic):
     def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
         self.layout, self.num_actions, self.config = layout, num_actions, config
+        self.embedder = config.embedder if config.text_features else ""
         self.sensed = [field for field in layout if field.name != "text"]
         senses = sum(field.size for field in self.sensed)
         gain = 2**0.5
@@ -53,9 +57,10 @@ class VoxelSwarmPolicy(ActorCritic):
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
         self.register_buffer("texts", torch.zeros(1, TEXT_SIZE), persistent=False)
 
-    def set_texts(self, vectors: Tensor) -> None:
-        """Say what the numbers of texts stand for: float32 ``[K, 384]``."""
-        self.texts = vectors.to(self.texts.device, torch.float32)
+    def reading(self, vectors: Tensor) -> "VoxelSwarmPolicy":
+        other = copy.copy(self)
+        other._buffers = self._buffers | {"texts": vectors.to(self.texts.device, torch.float32)}
+        return other
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows ``[..., R] -> logits [..., A], values [...]``."""

@@ -53,6 +53,7 @@ class EnvSpec(NamedTuple):
     reward_weights: dict[str, float]  # term -> weight, in the order of the columns of `reward_terms`
     milestones: tuple[Milestone, ...] = ()
     agents_per_env: int = 1
+    texts: tuple[str, ...] = ()  # that the rows of the observations refer to by number
 
 
 class Event(NamedTuple):
@@ -75,6 +76,7 @@ class Episode(NamedTuple):
     held: np.ndarray  # bool [M], milestones held at its start
     reached: np.ndarray  # int32 [M], step at which each was reached, -1 where it was not
     summary: dict[str, Any]  # the game's own facts: badges, map, ...
+    world: bytes | None = None  # as `save_state` gives it, at the end; only where it is asked for
 
 
 class FailedStart(NamedTuple):
@@ -206,7 +208,7 @@ class VectorEnv(PufferEnv):
         raise NotImplementedError
 
     def want_states(self, wanted: np.ndarray) -> None:
-        """Which milestones' events shall carry the world (bool [M], all at first); an emulator's costs 15 ms."""
+        """Which milestones' events shall carry the world (bool [M], none at first); an emulator's costs 20 ms."""
         raise NotImplementedError
 
     def poll_events(self) -> list[Event]:
@@ -221,8 +223,12 @@ class VectorEnv(PufferEnv):
         """Savestates that could not be loaded since the last call."""
         raise NotImplementedError
 
-    def keep_episodes(self, keep: bool) -> None:
-        """Record an `Episode` for each that ends; off by default, as fast games end thousands a second."""
+    def keep_episodes(self, keep: bool, worlds: bool = False) -> None:
+        """Record an `Episode` for each that ends; off by default, as fast games end thousands a second.
+
+        Args:
+            worlds: with the last world, in the episode of each environment's first agent.
+        """
         raise NotImplementedError
 
     # -- worlds and whole rows -----------------------------------------------------------------------------------

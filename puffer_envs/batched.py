@@ -9,8 +9,8 @@ import numpy as np
 from puffer_envs import rng, state_file
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, summarise
 
-# Finished episodes wait here until they are polled; the oldest go first if nobody polls.
-MAX_PENDING_EPISODES = 10_000
+# Finished episodes and events wait here until they are polled; the oldest go first if nobody polls.
+MAX_PENDING = 10_000
 
 
 class BatchedEnv(VectorEnv):
@@ -51,14 +51,14 @@ class BatchedEnv(VectorEnv):
         self.reached_at = np.full((n, m), -1, np.int32)
         # The channel to the curriculum
         self.states: dict[str, bytes] = {}
-        self.wanted_states = np.ones(m, np.bool_)
+        self.wanted_states = np.zeros(m, np.bool_)  # nobody has asked for any
         self.next_start: list[str | None] = [None] * num_envs
         self.start_state: list[str | None] = [None] * num_envs
         self.reset_requested = np.zeros(num_envs, np.bool_)
         self._events: list[Event] = []
         self._failures: list[FailedStart] = []
-        self._episodes: deque[Episode] = deque(maxlen=MAX_PENDING_EPISODES)
-        self._keep_episodes = False
+        self._episodes: deque[Episode] = deque(maxlen=MAX_PENDING)
+        self._keep_episodes = self._keep_worlds = False
         # Statistics since the last report
         self.report: Report | None = None  # set by the step that ends a report interval, None after the others
         self._steps_since_report = 0
@@ -155,6 +155,7 @@ class BatchedEnv(VectorEnv):
         self.finish()
         # In the order of rows, whatever the order in which a game looks: the same for any number of workers.
         self._events[known_events:] = sorted(self._events[known_events:], key=lambda event: event.row)
+        del self._events[:-MAX_PENDING]
         self._end_requested()
         self._count()
         ended = np.flatnonzero(self.terminals | self.truncations)
@@ -191,15 +192,17 @@ class BatchedEnv(VectorEnv):
             self._episodes.extend(self._episode(int(row)) for row in ended)
 
     def _episode(self, row: int) -> Episode:
+        env, agent = divmod(row, self.spec.agents_per_env)
         return Episode(
             row=row,
             length=int(self.episode_step[row]),
             truncated=bool(self.truncations[row]),
             term_returns=self.term_returns[row].copy(),
-            start_state=self.start_state[row // self.spec.agents_per_env],
+            start_state=self.start_state[env],
             held=self.held_at_start[row].copy(),
             reached=self.reached_at[row].copy(),
             summary=self.summary(row),
+            world=self.write_world(env) if self._keep_worlds and agent == 0 else None,
         )
 
     def _begin_ended(self, ended: np.ndarray) -> None:
@@ -288,8 +291,8 @@ class BatchedEnv(VectorEnv):
         failures, self._failures = self._failures, []
         return failures
 
-    def keep_episodes(self, keep: bool) -> None:
-        self._keep_episodes = keep
+    def keep_episodes(self, keep: bool, worlds: bool = False) -> None:
+        self._keep_episodes, self._keep_worlds = keep, worlds
 
     # -- worlds and whole rows -----------------------------------------------------------------------------------
     def save_state(self, env: int) -> bytes:

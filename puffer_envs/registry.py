@@ -36,6 +36,7 @@ TABLE: dict[str, Entry] = {
         preload=("pyboy",),
         worker_options={"num_threads": 1},  # the workers are the parallelism
     ),
+    "voxel_swarm": Entry("puffer_envs.voxel_swarm.env", "VoxelSwarm", policy="voxel_swarm", learner="ppo"),
 }
 
 
@@ -109,6 +110,12 @@ def make(
         preload=where.preload,
         pack_state=game.pack_state,
     )
+
+
+def env_bytes(name: str, config: Any) -> int:
+    """Memory that one environment takes beside its buffers; 0 for games that take next to none."""
+    measure = getattr(module(name), "env_bytes", None)
+    return 0 if measure is None else measure(config)
 
 
 def rom_sha1(name: str, config: Any) -> str:

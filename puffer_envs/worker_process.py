@@ -46,7 +46,7 @@ class Setup:
     wanted: np.ndarray  # bool [M], milestones whose events carry the world
     next_start: list[str | None]  # of each environment
     states: dict[str, bytes] = field(default_factory=dict)  # packed
-    keep_episodes: bool = False
+    keep_episodes: tuple[bool, bool] = False, False  # and their worlds
 
 
 class WorkerInit(NamedTuple):
@@ -121,7 +121,7 @@ def _make(init: WorkerInit, memory: int) -> BatchedEnv:
     if "torch" in sys.modules:
         raise RuntimeError("the environment imports torch: 200 MB and seconds for every worker, and threads")
     env.want_states(setup.wanted)
-    env.keep_episodes(setup.keep_episodes)
+    env.keep_episodes(*setup.keep_episodes)
     for state_id, state in setup.states.items():
         env.add_state(state_id, state)
     for index, start in enumerate(init.next_start):

@@ -13,7 +13,7 @@ import numpy as np
 
 from puffer_envs import fork_server
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, allocate_buffers, summarise
-from puffer_envs.batched import BatchedEnv, starts_of
+from puffer_envs.batched import MAX_PENDING, BatchedEnv, starts_of
 from puffer_envs.supervision import Limits, Phase, Supervisor, Worker, WorkerError
 from puffer_envs.worker_process import CALLERS_ERRORS, REFUSED, STEP, News, Setup
 
@@ -56,7 +56,7 @@ class WorkerPool(VectorEnv):
         super().__init__(spec, num_envs, buffers)
         self.report_interval = report_interval
         self._pack_state = pack_state
-        self._setup = Setup(factory, seed, report_interval, np.ones(len(spec.milestones), np.bool_), [None] * num_envs)
+        self._setup = Setup(factory, seed, report_interval, np.zeros(len(spec.milestones), np.bool_), [None] * num_envs)
         # What the workers told and nobody has asked for yet
         self._events: list[Event] = []
         self._episodes: list[Episode] = []
@@ -141,6 +141,7 @@ class WorkerPool(VectorEnv):
     def _note(self, worker: Worker, news: News) -> None:
         first = worker.rows.start
         self._events += [event._replace(row=event.row + first) for event in news.events]
+        del self._events[:-MAX_PENDING]
         self._episodes += [episode._replace(row=episode.row + first) for episode in news.episodes]
         self._failures += [failure._replace(row=failure.row + first) for failure in news.failures]
         if news.report is not None:
@@ -190,9 +191,9 @@ class WorkerPool(VectorEnv):
         self._setup.wanted = np.array(wanted, np.bool_)
         self._order_all("want_states", self._setup.wanted)
 
-    def keep_episodes(self, keep: bool) -> None:
-        self._setup.keep_episodes = keep
-        self._order_all("keep_episodes", keep)
+    def keep_episodes(self, keep: bool, worlds: bool = False) -> None:
+        self._setup.keep_episodes = keep, worlds
+        self._order_all("keep_episodes", keep, worlds)
 
     def _order_all(self, method: str, *args: Any) -> None:
         for worker in self.workers:

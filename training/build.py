@@ -8,17 +8,15 @@ import torch
 
 from curriculum.manager import CurriculumManager
 from policies import registry as policy_registry
-from policies.protocol import RecurrentQNetwork
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
 from training import checkpoint, cli, machine, preflight
-from training.background import BackgroundLearner
-from training.collect import Collector
-from training.config import RunConfig
-from training.dqn import DQN
-from training.intrinsic import RND
+from training.config import TESTS, RunConfig
+from training.learner import Learner
+from training.off_policy import OffPolicy
+from training.on_policy import OnPolicy
 from training.preflight import UserError
-from training.replay import SequenceReplay, stream_length
+from training.replay import stream_length
 from training.run import Run
 
 T = TypeVar("T")
@@ -56,39 +54,24 @@ def make_env(config: RunConfig) -> VectorEnv:
     return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.workers)
 
 
-def _assemble(config: RunConfig, env: VectorEnv, policy: RecurrentQNetwork, device: torch.device) -> Run:
-    learner = config.learner
-    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(2)
-    dqn = DQN(policy, learner, device)
-    rnd = RND(env.num_agents, dqn.policy.feature_size, config.intrinsic, device)
-    replay = SequenceReplay(
-        learner.replay_size,
-        env.num_agents,
-        env.spec.layout.size,
-        env.spec.layout[policy.history_field].span,
-        policy.history,
-        policy.state_size,
-        learner.burn_in + learner.sequence + learner.n_step,
-        device=device,
+def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device) -> Run:
+    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(3).tolist()
+    learner: Learner
+    if config.algo == "dqn":
+        folder = config.runs_dir / config.run_name / "replay"
+        learner = OffPolicy(config, env, policy, folder, seeds[1], device)
+    else:
+        learner = OnPolicy(config, env, policy, seeds[1], seeds[2], device)
+    manager = CurriculumManager(
+        env.spec.milestones,
+        config.savestates_dir / config.run_name,
+        config.curriculum,
+        seed=seeds[0],
+        rom_sha1=env_registry.rom_sha1(config.env, config.game),
+        run_name=config.run_name,
+        agents_per_env=env.spec.agents_per_env,
     )
-    return Run(
-        config=config,
-        device=device,
-        env=env,
-        learner=BackgroundLearner(dqn, rnd),
-        replay=replay,
-        collector=Collector(env, dqn.acting, replay, rnd, learner, config.intrinsic, config.seed, device),
-        manager=CurriculumManager(
-            env.spec.milestones,
-            config.savestates_dir / config.run_name,
-            config.curriculum,
-            seed=int(seeds[0]),
-            rom_sha1=env_registry.rom_sha1(config.env, config.game),
-            run_name=config.run_name,
-            agents_per_env=env.spec.agents_per_env,
-        ),
-        sampling=np.random.default_rng(seeds[1]),
-    )
+    return Run(config, device, env, learner, manager)
 
 
 def _num_workers(config: RunConfig) -> int:
@@ -101,33 +84,34 @@ def _num_workers(config: RunConfig) -> int:
 def _torch_threads(config: RunConfig, device: torch.device) -> int:
     """Threads of torch.
 
-    On a CPU the learner has its thread beside the workers and the acting: half of the cores, and these small networks
-    gain nothing beyond a few. A GPU's launches need one.
+    On a CPU a Q-learner has its thread beside the workers and the acting: half of the cores. PPO acts and learns in
+    turns: all of them. These small networks gain nothing beyond a few. A GPU's launches need one.
     """
     if config.torch_threads != "auto":
         return config.torch_threads
-    return max(1, min(env_registry.usable_cores() // 2, 4)) if device.type == "cpu" else 1
+    cores = env_registry.usable_cores()
+    return max(1, min(cores // 2 if config.algo == "dqn" else cores, 4)) if device.type == "cpu" else 1
 
 
-def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, device: torch.device) -> dict[str, int]:
+def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.device) -> dict[str, int]:
     """Check everything that can be checked without writing; the memory that the run will take, part by part."""
-    record_bytes = spec.layout.nbytes + 4 * policy.state_size // 8 + 16
+    records, record_bytes = _stored(config, spec, policy)
     parameters = sum(parameter.numel() for parameter in policy.parameters())
-    rows = config.num_envs * spec.agents_per_env
-    records = rows * stream_length(config.learner.replay_size, rows)
-    workers = _num_workers(config)
+    workers, entry = _num_workers(config), env_registry.entry(config.env)
     test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
-    pools = (config.num_envs, test_episodes, int(config.video_interval > 0))  # see `Run._test_env`
+    tests = len(TESTS.get(config.env, {"": {}}))
+    pools = (config.num_envs, *[test_episodes] * tests, int(config.video_interval > 0))  # see `Run._test_env`
+    env_bytes = preflight.EMULATOR_BYTES if entry.in_workers else env_registry.env_bytes(config.env, config.game)
     memory = preflight.predict_memory(
-        replay_records=records,
+        records=records,
         record_bytes=0 if device.type == "cuda" else record_bytes,
         parameters=parameters,
         num_envs=sum(pools),
         num_workers=sum(min(workers, envs) for envs in pools),
-        emulator=env_registry.entry(config.env).in_workers,
+        env_bytes=env_bytes,
     )
     disk = preflight.predict_disk(
-        replay_records=records,
+        records=records,
         record_bytes=record_bytes,
         parameters=parameters,
         total_steps=config.total_steps,
@@ -143,6 +127,15 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: RecurrentQNetwork, devi
         memory=memory,
     )
     return memory
+
+
+def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
+    """Decisions that the learner holds, in the replay or in a segment, and the bytes of each."""
+    rows = config.num_envs * spec.agents_per_env
+    if config.algo == "dqn":
+        share_of_state = 4 * policy.state_size // 8
+        return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
+    return rows * config.learner.num_steps, spec.layout.nbytes + 32
 
 
 def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:

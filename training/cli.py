@@ -15,21 +15,24 @@ import tyro
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from training.config import PRESETS, RunConfig
+from training.config import GAMES, LEARNERS, PRESETS, DQNConfig, IntrinsicConfig, PPOConfig, RunConfig
 from training.preflight import UserError
 
-DECISIVE = ("env", "model_size")  # other settings depend on these
+DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
 
 
-def parse(argv: Sequence[str]) -> RunConfig:
+def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None) -> RunConfig:
     """Settings of a run from its flags.
+
+    Args:
+        saved: settings that the flags are given beside, and the file that they come from.
 
     Raises:
         UserError: an unknown game, size or preset, or a file of settings that cannot be read.
         SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
     """
-    first = _first_pass(argv)
-    base = _defaults(first)
+    first = _first_pass(argv, saved)
+    base = with_settings(_defaults(first), GAMES.get(first.env, {}), Path(f"defaults of {first.env}"))
     for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name)
     for settings, file in zip(first.settings, first.files, strict=True):
@@ -41,7 +44,7 @@ def parse(argv: Sequence[str]) -> RunConfig:
     return _resolve(config)
 
 
-def _first_pass(argv: Sequence[str]) -> argparse.Namespace:
+def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) -> argparse.Namespace:
     """The few settings that decide which other flags there are and what their defaults are."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.set_defaults(**dict.fromkeys(DECISIVE))
@@ -56,31 +59,43 @@ def _first_pass(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(str(error)) from error
     if first.resume and not first.run_name:
         raise UserError("--resume needs the --run-name of the run to go on with")
-    saved = first.runs_dir / (first.run_name or "") / "config.toml"
-    first.files = [saved] if first.resume and saved.is_file() else []
+    written = first.runs_dir / (first.run_name or "") / "config.toml"
+    first.files = [written] if first.resume and written.is_file() else []
     first.files += [first.config] if first.config is not None else []
-    first.settings = [_read(file) for file in first.files]
+    first.settings = [read(file) for file in first.files]
+    if saved is not None:
+        first.settings.insert(0, saved[0])
+        first.files.insert(0, saved[1])
     for name in (*DECISIVE, "preset"):
         written = [settings[name] for settings in first.settings if name in settings]
         if getattr(first, name) is None:
-            setattr(first, name, written[-1] if written else getattr(RunConfig, name))
+            setattr(first, name, written[-1] if written else None if name == "algo" else getattr(RunConfig, name))
     return first
 
 
 def _defaults(first: argparse.Namespace) -> RunConfig:
     try:
+        entry = env_registry.entry(first.env)
         game = env_registry.module(first.env).Config()
-        policy = policy_registry.preset(env_registry.entry(first.env).policy, first.model_size)
+        policy = policy_registry.preset(entry.policy, first.model_size)
     except ValueError as error:
         raise UserError(str(error)) from error
-    return _schema_class(type(game), type(policy))(env=first.env, model_size=first.model_size, game=game, policy=policy)
+    algo: Any = first.algo or entry.learner
+    if algo != entry.learner:
+        raise UserError(f"{first.env} learns with --algo {entry.learner}, not with {algo}")
+    schema = _schema_class(type(game), type(policy), LEARNERS[algo])
+    return schema(env=first.env, algo=algo, model_size=first.model_size, game=game, policy=policy)
 
 
-def _schema_class(game: type, policy: type) -> type[RunConfig]:
-    """RunConfig with the game's and the policy's own settings in the places of their flags."""
+def _schema_class(game: type, policy: type, learner: type) -> type[RunConfig]:
+    """RunConfig with the game's, the policy's and the learner's own settings in the places of their flags."""
+    curious = learner is DQNConfig
+    intrinsic: Any = IntrinsicConfig if curious else Annotated[None, tyro.conf.Suppress]
     fields = [
         ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),
         ("policy", policy, dataclasses.field(default=policy())),
+        ("learner", learner, dataclasses.field(default_factory=learner)),
+        ("intrinsic", intrinsic, dataclasses.field(default_factory=IntrinsicConfig if curious else type(None))),
     ]
     schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)
     schema.__doc__ = RunConfig.__doc__
@@ -90,15 +105,21 @@ def _schema_class(game: type, policy: type) -> type[RunConfig]:
 def _with_preset(base: RunConfig, name: str) -> RunConfig:
     """A preset is the learner's (training/config.py) or the game's (PRESETS beside its Config)."""
     games = env_registry.module(base.env).PRESETS
-    if name in PRESETS:
-        return with_settings(base, PRESETS[name], Path(f"preset {name}"))
+    ours = PRESETS if base.algo == "dqn" else {}
+    if name in ours:
+        return with_settings(base, ours[name], Path(f"preset {name}"))
     if name in games:
         return dataclasses.replace(base, game=games[name])
-    known = ", ".join(sorted({*PRESETS, *games}))
+    known = ", ".join(sorted({*ours, *games}))
     raise UserError(f"there is no preset '{name}' for {base.env}; the presets are {known}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A file of settings as nested tables.
+
+    Raises:
+        UserError: it cannot be read, or is no file of settings.
+    """
     try:
         settings = tomllib.loads(path.read_text())
     except OSError as error:
@@ -147,6 +168,21 @@ def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
 
 def _resolve(config: RunConfig) -> RunConfig:
     """Settle what was left to us, so that the saved settings say what really ran."""
+    if config.num_envs < 1:
+        raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
+    game = config.game
+    if config.rom is not None:
+        if "rom" not in game._fields:
+            raise UserError(f"--rom is for emulated games, {config.env} is none")
+        game = game._replace(rom=config.rom)
+    config = dataclasses.replace(config, game=game)
+    learner, batch_size = (_resolve_dqn if isinstance(config.learner, DQNConfig) else _resolve_ppo)(config)
+    run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
+    return dataclasses.replace(config, learner=learner, batch_size=batch_size, run_name=run_name)
+
+
+def _resolve_dqn(config: RunConfig) -> tuple[DQNConfig, int]:
+    """The learner's settings, and the transitions that an update trains on."""
     learner = config.learner
     if config.batch_size is not None:
         learner = dataclasses.replace(learner, batch_size=config.batch_size)
@@ -157,13 +193,24 @@ def _resolve(config: RunConfig) -> RunConfig:
             f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
             "an update trains whole sequences"
         )
-    if config.num_envs < 1:
-        raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
-    game = config.game
-    if config.rom is not None:
-        game = game._replace(rom=config.rom)
-    run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
-    return dataclasses.replace(config, learner=learner, batch_size=learner.batch_size, game=game, run_name=run_name)
+    return learner, learner.batch_size
+
+
+def _resolve_ppo(config: RunConfig) -> tuple[PPOConfig, int]:
+    """The learner's settings, and the decisions that an update trains on: `num_steps` of all rows."""
+    learner = config.learner
+    try:
+        rows = config.num_envs * env_registry.module(config.env).spec(config.game).agents_per_env
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if config.batch_size is not None:
+        if config.batch_size < rows or config.batch_size % rows:
+            raise UserError(
+                f"--batch-size {config.batch_size} must be a multiple of the {rows} rows that act together: "
+                "an update trains whole steps of all of them"
+            )
+        learner = dataclasses.replace(learner, num_steps=config.batch_size // rows)
+    return learner, rows * learner.num_steps
 
 
 def to_toml(config: RunConfig) -> str:
@@ -173,7 +220,7 @@ def to_toml(config: RunConfig) -> str:
 
 def saved_settings(config: RunConfig) -> dict[str, Any]:
     """What the run of this name wrote down when it began."""
-    return _read(config.runs_dir / config.run_name / "config.toml")
+    return read(config.runs_dir / config.run_name / "config.toml")
 
 
 def _shallow(config: Any) -> dict[str, Any]:

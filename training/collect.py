@@ -5,43 +5,19 @@ work in their processes and the learner has the time to itself.
 """
 
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from policies.protocol import RecurrentQNetwork
-from puffer_envs.base import Episode, Event, VectorEnv
+from puffer_envs.base import Event, VectorEnv
 from training.config import DQNConfig, IntrinsicConfig
 from training.explore import Explorer
 from training.intrinsic import RND, EpisodicNovelty, milestone_bonus
+from training.ledger import Ledger, Step
 from training.replay import FrameHistory, SequenceReplay
-
-PARTS = ("env", "rnd", "novel", "bayes")  # of the reward; r_total is their weighted sum
-
-
-class FinishedEpisode(NamedTuple):
-    """An episode with what the collector knows of it."""
-
-    episode: Episode
-    episode_id: int
-    returns: np.ndarray  # float64 [4], unweighted sums of PARTS
-    total: float  # of the weighted sum
-    start_step: int  # global step at its start
-    end_step: int
-
-
-class Step(NamedTuple):
-    """What one decision of all rows brought."""
-
-    rewards: np.ndarray  # float32 [N, 4], unweighted PARTS
-    total: np.ndarray  # float32 [N]
-    alive: np.ndarray  # bool [N]; the others' workers are out of order
-    began: np.ndarray  # bool [N], an episode has just begun: after the end of another, or of a worker's absence
-    returned: np.ndarray  # bool [N], of these the latter
-    events: list[Event]
-    episodes: list[FinishedEpisode]
 
 
 class Actor:
@@ -85,6 +61,23 @@ class Actor:
         self.first[:] = state["first"]
 
 
+class QPlayer:
+    """`learner.Player`: the best action, but for a share ``epsilon`` of random ones."""
+
+    def __init__(
+        self, env: VectorEnv, policy: RecurrentQNetwork, epsilon: float, seed: int, device: torch.device | str
+    ) -> None:
+        self.actor, self.epsilon = Actor(env, policy, device), epsilon
+        self.first = self.actor.first
+        self.rng = np.random.default_rng(seed)
+
+    def choose(self) -> np.ndarray:
+        actor = self.actor
+        actions, _ = actor.act(actor.to_device(actor.env.observations))
+        draws = self.rng.integers(0, actor.policy.num_actions, len(actions), dtype=np.int32)
+        return np.where(self.rng.random(len(actions)) < self.epsilon, draws, actions)
+
+
 class Collector:
     """Acts in the environments and fills the replay."""
 
@@ -104,31 +97,26 @@ class Collector:
         self.actor = Actor(env, policy, device)
         self.explorer = Explorer(n, policy.num_actions, learner)
         self.novelty = EpisodicNovelty(n, intrinsic.novel_power)
-        self.weights = np.array([1.0, intrinsic.rnd, intrinsic.novel, intrinsic.bayes], np.float32)
+        weights = {"env": 1.0, "rnd": intrinsic.rnd, "novel": intrinsic.novel, "bayes": intrinsic.bayes}
+        self.ledger = Ledger(env, weights)
+        self.curious = intrinsic.rnd != 0
         self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        self.global_step = 0
-        self.episodes = 0  # finished
-        self.episode_id = np.arange(1, n + 1)  # of the episode that runs in each row
-        self.alive = np.ones(n, np.bool_)
-        self.returns = np.zeros((n, len(PARTS)), np.float64)
-        self.start_step = np.zeros(n, np.int64)
         self.epsilon = np.ones(n)
         self.env_seconds = 0.0  # from the order to step until the last answer
-        env.keep_episodes(True)
 
     def begin(self) -> None:
         """Choose actions and start the step."""
         self.rows = self.actor.to_device(self.env.observations)
         self.state_before = self.actor.state
         greedy, features = self.actor.act(self.rows)
-        self.epsilon = self.explorer.epsilon(self.global_step)
+        self.epsilon = self.explorer.epsilon(self.ledger.global_step)
         self.actions = self.explorer.choose(greedy, self.epsilon, self.rng)
         self._sent = time.perf_counter()
         self.env.send(self.actions)
         # While the environments work. The surprise is that of the observation acted on, not of the one that follows:
         # its features are at hand, and the sum over an episode is the same but for its two ends.
         nothing = np.zeros(len(self.actions), np.float32)
-        self.surprise = self.rnd.reward(features, self.env.masks) if self.weights[1] else nothing
+        self.surprise = self.rnd.reward(features, self.env.masks) if self.curious else nothing
 
     def finish(self, theta: np.ndarray) -> Step:
         """Wait for the step that `begin` started, reward it and store it.
@@ -139,65 +127,45 @@ class Collector:
         self.env.recv()
         self.env_seconds += time.perf_counter() - self._sent
         events = self.env.poll_events()
-        alive = self.env.masks & self.alive  # a row that has just come back has made no step
-        rewards = self._rewards(events, theta)
-        total = rewards @ self.weights
-        self._store(alive, total)
-        self.global_step += int(alive.sum())
-        self.returns[alive] += rewards[alive]
-        episodes = [self._finished(episode) for episode in self.env.poll_episodes()]
-        ended = (self.env.terminals | self.env.truncations) & alive
-        returned = self.env.masks & ~self.alive
-        self._begin_anew(alive)
-        return Step(rewards, total, alive, ended | returned, returned, events, episodes)
+        step = self.ledger.enter(self._rewards(events, theta), events)
+        self._store(step)
+        self._begin_anew(step)
+        return step
 
     def _rewards(self, events: list[Event], theta: np.ndarray) -> np.ndarray:
-        """Unweighted PARTS of this step, float32 [N, 4]."""
+        """Unweighted parts of this step, float32 [N, 4]."""
         env = self.env
         novelty = self.novelty.reward(env.novelty_keys)
         self.explorer.observe(novelty == 1.0)
         bonus = milestone_bonus(events, theta, env.num_agents)
         return np.stack([env.rewards, self.surprise, novelty, bonus], axis=1)
 
-    def _store(self, alive: np.ndarray, total: np.ndarray) -> None:
+    def _store(self, step: Step) -> None:
         env, actor, device = self.env, self.actor, self.actor.device
         self.replay.append(
-            np.flatnonzero(alive),
+            np.flatnonzero(step.alive),
             self.rows,
             self.state_before,
             torch.from_numpy(actor.first).to(device),
             torch.from_numpy(self.actions).to(device),
-            torch.from_numpy(total).to(device),
+            torch.from_numpy(step.total).to(device),
             torch.from_numpy(env.terminals.copy()).to(device),
         )
-        truncated = np.flatnonzero(env.truncations & alive)
+        truncated = np.flatnonzero(env.truncations & step.alive)
         if truncated.size:
             self.replay.close(truncated, actor.to_device(env.final_observations), actor.state)
         # A worker died under these rows: their episodes end where they last were seen.
-        lost = np.flatnonzero(self.alive & ~alive & ~actor.first)
+        lost = np.flatnonzero(step.lost & ~actor.first)
         if lost.size:
             self.replay.close(lost, self.rows, self.state_before)
 
-    def _finished(self, episode: Episode) -> FinishedEpisode:
-        row = episode.row
-        self.episodes += 1
-        returns = self.returns[row].copy()
-        total = float(returns @ self.weights)
-        began = int(self.start_step[row])
-        return FinishedEpisode(episode, int(self.episode_id[row]), returns, total, began, self.global_step)
-
-    def _begin_anew(self, alive: np.ndarray) -> None:
+    def _begin_anew(self, step: Step) -> None:
         """Rows whose episode ended, or whose worker is away, begin anew at their next observation."""
-        ended = self.env.terminals | self.env.truncations | ~alive
-        self.actor.first[:] = ended
-        rows = np.flatnonzero(ended & self.alive)
+        self.actor.first[:] = step.began | ~step.alive
+        rows = np.flatnonzero((step.began & step.alive) | step.lost)
         if rows.size:
             self.novelty.forget(rows)
             self.explorer.forget(rows)
-            self.returns[rows] = 0.0
-            self.episode_id[rows] = self.episode_id.max() + 1 + np.arange(rows.size)
-        self.start_step[ended] = self.global_step  # while a worker is away again and again, until it is back
-        self.alive = self.env.masks.copy()
 
     def state_dict(self) -> dict[str, Any]:
         """All but the environments, the replay and the networks."""
@@ -206,12 +174,7 @@ class Collector:
             "explorer": self.explorer.state_dict(),
             "novelty": self.novelty.state_dict(),
             "rng": self.rng.bit_generator.state,
-            "global_step": self.global_step,
-            "episodes": self.episodes,
-            "episode_id": self.episode_id.copy(),
-            "alive": self.alive.copy(),
-            "returns": self.returns.copy(),
-            "start_step": self.start_step.copy(),
+            "ledger": self.ledger.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -220,8 +183,4 @@ class Collector:
         self.explorer.load_state_dict(state["explorer"])
         self.novelty.load_state_dict(state["novelty"])
         self.rng.bit_generator.state = state["rng"]
-        self.global_step, self.episodes = int(state["global_step"]), int(state["episodes"])
-        self.episode_id[:] = state["episode_id"]
-        self.alive[:] = state["alive"]
-        self.returns[:] = state["returns"]
-        self.start_step[:] = state["start_step"]
+        self.ledger.load_state_dict(state["ledger"])

@@ -99,6 +99,14 @@ class PPOConfig:
     target_kl: float | None = None
     """Approximate KL divergence after which an update goes no further; none: all epochs."""
 
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "update_epochs", "num_minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
+
+
+LEARNERS = {"dqn": DQNConfig, "ppo": PPOConfig}  # by the names of `--algo`
+
 
 @dataclass(frozen=True)
 class IntrinsicConfig:
@@ -125,18 +133,18 @@ class IntrinsicConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Episodes from a new game, on emulators and random numbers of their own."""
+    """Episodes from a new game, on environments and random numbers of their own."""
 
     interval: int = 250_000
     """Decisions between two evaluations; 0 is off."""
     episodes: int = 20
     """Episodes each."""
     max_steps: int = 1_024
-    """Step cap of an episode."""
+    """Step cap of an episode; 0: the game's own."""
     epsilon: float = 0.05
-    """Share of random actions: a deterministic emulator would play one episode over and over."""
+    """Share of random actions of a Q-network: a deterministic emulator would play one episode over and over."""
     idle_frames: int = 63
-    """Each episode begins after 0 to this many idle frames."""
+    """An emulator's episodes begin after 0 to this many idle frames."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +153,14 @@ class RunConfig:
 
     env: str = "pokemon_red"
     """Which game."""
-    algo: Literal["dqn"] = "dqn"
-    """Which learner."""
+    algo: Literal["dqn", "ppo"] = "dqn"
+    """Which learner; the game's own where left out."""
     num_envs: int = 32
     """Environments stepped together."""
     total_steps: int = 5_000_000
     """Decisions of all environments together."""
     batch_size: int | None = None
-    """Transitions an update trains on; the learner's default where left out."""
+    """Transitions that an update trains on; the learner's default where left out."""
     model_size: Literal["slim", "large"] = "large"
     """Size of the network."""
     run_name: str = ""
@@ -168,9 +176,10 @@ class RunConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     num_workers: Literal["auto"] | int = "auto"
-    """Emulator processes; auto is one for each core, 0 steps them in this process."""
+    """Processes that step the environments, 0 for none; auto is one for each core for emulators, else none."""
     torch_threads: Literal["auto"] | int = "auto"
-    """Threads of torch on the CPU; auto is half of the cores, at most 4, and 1 where a GPU learns."""
+    """Threads of torch on the CPU; auto is half of the cores beside emulators, else all, at most 4, and 1 where a GPU
+    learns."""
     rom: Path | None = None
     """A Game Boy ROM of your own; the built-in game where left out."""
     preset: str = ""
@@ -185,8 +194,8 @@ class RunConfig:
     """Where the run's savestates go."""
     dashboard: Literal["auto", "rich", "line", "plain"] = "auto"
     """What a terminal shows; auto is rich in a terminal and plain lines elsewhere."""
-    learner: DQNConfig = field(default_factory=DQNConfig)
-    intrinsic: IntrinsicConfig = field(default_factory=IntrinsicConfig)
+    learner: Any = None
+    intrinsic: Any = None
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     game: Annotated[Any, tyro.conf.arg(name="env")] = None
@@ -197,6 +206,25 @@ class RunConfig:
         """`num_workers` as `puffer_envs.registry.make` takes it."""
         return None if self.num_workers == "auto" else self.num_workers
 
+
+# What a game trains with where it differs from the above.
+GAMES: dict[str, dict[str, Any]] = {
+    "voxel_swarm": {
+        "total_steps": 20_000_000,
+        "log_interval": 500_000,
+        "save_interval": 5_000_000,
+        "evaluation": {"interval": 2_000_000, "episodes": 40, "max_steps": 0},
+        "curriculum": {"refresh_steps": 1_000_000},
+    },
+}
+
+# What a game is evaluated on: a name -> settings of the game beside the run's own.
+TESTS: dict[str, dict[str, dict[str, Any]]] = {
+    "voxel_swarm": {
+        "sizes": {"split": "sizes", "curriculum": False},
+        "families": {"split": "families", "curriculum": False},
+    },
+}
 
 # Named sets of settings of the learner; the games keep theirs beside their Config.
 PRESETS: dict[str, dict[str, Any]] = {

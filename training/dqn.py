@@ -8,15 +8,8 @@ from torch import Tensor, nn
 
 from policies.protocol import RecurrentQNetwork
 from training.config import DQNConfig
+from training.learner import NonFiniteError
 from training.replay import SequenceBatch
-
-
-class NonFiniteError(RuntimeError):
-    """The loss or a gradient was NaN or infinite; the weights are as they were and `batch` is what did it."""
-
-    def __init__(self, message: str, batch: SequenceBatch) -> None:
-        super().__init__(message)
-        self.batch = batch
 
 
 def n_step_targets(
@@ -114,7 +107,7 @@ class DQN:
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
         if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
             what = f"loss {loss.item()}, gradient norm {norm.item()} at update {self.updates}"
-            raise NonFiniteError(f"{what}; the weights are as they were", batch)
+            raise NonFiniteError(f"{what}; the weights are as they were", batch._asdict())
         self.optimizer.step()
         self.updates += 1
         self._follow()

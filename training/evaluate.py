@@ -1,112 +1,199 @@
-"""Evaluation: whole episodes from a new game, on environments and random numbers of their own."""
+"""Let a trained run play, in its own game or in one of other settings, and say how it did.
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+    python -m training.evaluate --run voxel --env.grid-size 128 --episodes 4 --video
+
+Every setting of the run can be given anew: --env.*, --seed, --device, --num-workers. A game that has test sets is
+played on each of them, unless --env.split or --env.shapes says otherwise.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.table import Table
 
-from policies.protocol import RecurrentQNetwork
+from policies import registry as policy_registry
+from puffer_envs import registry as env_registry
 from puffer_envs.base import Episode, VectorEnv
-from training.collect import Actor
-from training.config import EvaluationConfig
+from puffer_envs.state_file import write_atomically
+from training import checkpoint, cli, machine, text
+from training.collect import QPlayer
+from training.config import TESTS, RunConfig
+from training.episodes import evaluate, evaluation_seed, make_test_env, rollout
+from training.learner import Player
+from training.metrics import facts
+from training.preflight import UserError, pick_device
+from training.rollout import ActorCriticPlayer
+from training.video import VideoError, write_video
+
+PARALLEL = 16  # environments that play at the same time
+COMMAND = 2  # stream of seeds beside those of `run.py`
+CHOOSES_SHAPES = ("--env.split", "--env.shapes")
+
+MakePlayer = Callable[[VectorEnv, int], Player]
 
 
-class Evaluation(NamedTuple):
-    """What a batch of evaluation episodes came to."""
-
-    episodes: list[Episode]
-    mean_return: float  # of the game's own reward
-    interval: float  # half width of the 95% interval of the mean
-    mean_length: float
-    reached: dict[str, float]  # share of the episodes that reached each milestone
-
-    def figures(self) -> dict[str, float]:
-        """Flat names and values for the log."""
-        head = {"eval/return": self.mean_return, "eval/return_95": self.interval, "eval/length": self.mean_length}
-        return head | {f"eval/reached/{name}": share for name, share in self.reached.items()}
-
-
-def evaluate(
-    policy: RecurrentQNetwork,
-    env: VectorEnv,
-    config: EvaluationConfig,
-    seed: int,
-    device: torch.device,
-    stop: Callable[[], bool] = lambda: False,
-) -> Evaluation | None:
-    """Play one episode in each environment of `env` and no more; the policy acts with a small epsilon.
-
-    Args:
-        env: as many environments as episodes are wanted, whose own settings hold the idle frames at the start.
-        stop: asked at every step whether to break off.
-
-    Returns:
-        the episodes that were played to their end, or None if there are none.
-    """
-    rng = np.random.default_rng(seed)
-    env.reset(seed)
-    env.keep_episodes(True)
-    env.poll_episodes()
-    env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
-    actor = Actor(env, policy, device)
-    done: dict[int, Episode] = {}
-    lost = np.zeros(env.num_agents, np.bool_)  # their worker died, and takes what it played with it
-    for step in range(config.max_steps):
-        if stop():
-            return None
-        actions = _epsilon_greedy(actor, config.epsilon, rng)
-        if step == config.max_steps - 1:
-            env.request_reset(np.ones(env.num_envs, np.bool_))  # the cap: what has not ended ends here
-        env.step(actions)
-        env.poll_events()
-        lost |= ~env.masks
-        for episode in env.poll_episodes():
-            if not lost[episode.row]:
-                done.setdefault(episode.row, episode)
-        actor.first[:] = env.terminals | env.truncations
-        if len(done.keys() | set(np.flatnonzero(lost).tolist())) == env.num_agents:
-            break
-    if not done:
-        return None
-    return summarise([done[row] for row in sorted(done)], env)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0, or 2 for a mistake in the call."""
+    args, settings = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
+    try:
+        config = load_settings(args.runs_dir / args.run, settings)
+        device = pick_device(config.device)
+        machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
+        play = load_player(config, _checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
+        chosen = any(setting.startswith(CHOOSES_SHAPES) for setting in settings)
+        tests = {"": {"curriculum": False}} if chosen else TESTS.get(config.env, {"": {}})
+        if args.video:
+            film(play, config, next(iter(tests.values())), args.video)
+        rows, episodes = [], []
+        for name, test in tests.items():
+            begin = time.perf_counter()
+            played = play_test(play, config, test, args.episodes, worlds=args.out is not None)
+            rows += rows_of(name, played, (time.perf_counter() - begin) / len(played))
+            episodes += played
+        if args.out:
+            export(config, episodes, args.out)
+    except (UserError, VideoError, OSError) as error:
+        return cli.fail(UserError(str(error)))
+    print_rows(rows, args.json)
+    return 0
 
 
-def _epsilon_greedy(actor: Actor, epsilon: float, rng: np.random.Generator) -> np.ndarray:
-    actions, _ = actor.act(actor.to_device(actor.env.observations))
-    draws = rng.integers(0, actor.policy.num_actions, len(actions), dtype=np.int32)
-    return np.where(rng.random(len(actions)) < epsilon, draws, actions)
-
-
-def summarise(episodes: list[Episode], env: VectorEnv) -> Evaluation:
-    """Means over episodes; the interval is 1.96 standard errors."""
-    returns = np.array([episode.term_returns.sum() for episode in episodes], np.float64)
-    reached = np.array([episode.reached >= 0 for episode in episodes]).reshape(len(episodes), -1).mean(axis=0)
-    return Evaluation(
-        episodes=episodes,
-        mean_return=float(returns.mean()),
-        interval=float(1.96 * returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("inf"),
-        mean_length=float(np.mean([episode.length for episode in episodes])),
-        reached={milestone.name: float(x) for milestone, x in zip(env.spec.milestones, reached, strict=True)},
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    parser.add_argument("--run", required=True, help="name of a run")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    parser.add_argument("--checkpoint", default="newest", help="newest, best or a step; default: newest")
+    parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
+    parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
+    parser.add_argument("--video", type=Path, metavar="STEM", help="film an episode: writes STEM.mp4 and STEM.gif")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="last worlds as JSON lines, of games that export them")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
 
 
-def rollout(
-    policy: RecurrentQNetwork, env: VectorEnv, steps: int, epsilon: float, seed: int, device: torch.device
-) -> Iterator[np.ndarray]:
-    """Frames of one episode of a single environment, uint8 [H, W, 3] each, at most `steps` decisions."""
-    rng = np.random.default_rng(seed)
-    env.reset(seed)
-    env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
-    actor = Actor(env, policy, device)
-    yield env.render(0)
-    for _ in range(steps):
-        env.step(_epsilon_greedy(actor, epsilon, rng))
-        if (env.terminals | env.truncations).any():
-            return
-        yield env.render(0)
+# -- what plays ------------------------------------------------------------------------------------------------------
+def load_settings(folder: Path, settings: Sequence[str]) -> RunConfig:
+    """The settings that a run wrote down, with those of the command line in place of its own."""
+    file = folder / "config.toml"
+    if not file.is_file():
+        raise UserError(f"there is no run in {folder}: it has no config.toml")
+    saved = cli.read(file)
+    saved.pop("batch_size", None)  # it belongs to the number of rows
+    return cli.parse(settings, (saved, file))
 
 
-def evaluation_seed(purpose: int, index: int, seed: int) -> int:
-    """Seed of the n-th evaluation or video of a run: outside the training streams, the same after a resume."""
-    return int(np.random.SeedSequence(seed, spawn_key=(2, purpose, index)).generate_state(1)[0])
+def _checkpoint(folder: Path, which: str) -> Path:
+    folder = folder / "checkpoints"
+    if which.isdigit():
+        path: Path | None = folder / f"step_{which}"
+    else:
+        choose = {"newest": checkpoint.latest_valid, "best": checkpoint.best}.get(which)
+        if choose is None:
+            raise UserError(f"--checkpoint is newest, best or a step, not '{which}'")
+        path = choose(folder)
+    if path is None or not path.is_dir():
+        raise UserError(f"{folder} has no checkpoint '{which}'")
+    return path
+
+
+def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.device) -> MakePlayer:
+    """Who plays with a checkpoint's weights."""
+    spec = env_registry.module(config.env).spec(config.game)
+    network = env_registry.entry(config.env).policy
+    policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy).to(device)
+    saved = checkpoint.load(path, "cpu").parts["learner"]
+    try:
+        policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["dqn"]["target"])
+    except RuntimeError as error:
+        raise UserError(f"the weights in {path} do not fit these settings: {error}") from error
+    if config.algo == "ppo":
+        return lambda env, seed: ActorCriticPlayer(env, text.read(policy, env.spec.texts), likeliest, seed, device)
+    return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
+
+
+# -- playing ---------------------------------------------------------------------------------------------------------
+def play_test(
+    play: MakePlayer, config: RunConfig, test: dict[str, Any], count: int, worlds: bool = False
+) -> list[Episode]:
+    """``count`` episodes of a test."""
+    episodes: list[Episode] = []
+    env = make_test_env(config, test, min(count, PARALLEL))
+    try:
+        while len(episodes) < count:
+            seed = evaluation_seed(COMMAND, len(episodes), config.seed)
+            result = evaluate(play, env, config.evaluation.max_steps, seed, worlds=worlds)
+            if result is None:
+                raise UserError("no episode was played to its end")
+            episodes += result.episodes
+    finally:
+        env.close()
+    return episodes[:count]
+
+
+def rows_of(name: str, episodes: list[Episode], seconds: float) -> list[dict[str, Any]]:
+    """A row for a test, and one for each family of its episodes where there are several."""
+    families = sorted({episode.summary.get("family", "") for episode in episodes})
+    rows = [row(name, "all", episodes) | {"seconds_an_episode": seconds}]
+    if len(families) > 1:
+        rows += [row(name, family, [e for e in episodes if e.summary.get("family") == family]) for family in families]
+    return rows
+
+
+def row(name: str, family: str, episodes: list[Episode]) -> dict[str, Any]:
+    """What a group of episodes came to."""
+    returns = np.array([episode.term_returns.sum() for episode in episodes], np.float64)
+    told = [facts(episode) for episode in episodes]
+    means = {fact: float(np.mean([each[fact] for each in told])) for fact in told[0]}
+    head = {"test": name, "family": family, "episodes": len(episodes), "return": float(returns.mean())}
+    return head | means | {"length": float(np.mean([episode.length for episode in episodes]))}
+
+
+def export(config: RunConfig, episodes: list[Episode], path: Path) -> None:
+    """Write the last worlds of episodes, one JSON object a line."""
+    game = env_registry.module(config.env)
+    if not hasattr(game, "export"):
+        raise UserError(f"{config.env} has no worlds to export: leave --out away")
+    lines = [json.dumps(game.export(episode.world)) for episode in episodes if episode.world is not None]
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def film(play: MakePlayer, config: RunConfig, test: dict[str, Any], stem: Path) -> None:
+    """Write a video of one episode."""
+    env = make_test_env(config, test, 1)
+    try:
+        print(write_video(rollout(play, env, 0, evaluation_seed(COMMAND, 0, config.seed)), stem))
+    finally:
+        env.close()
+
+
+# -- output ----------------------------------------------------------------------------------------------------------
+def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """A table for people, or rows for machines."""
+    if as_json:
+        for each in rows:
+            print(json.dumps(each))
+        return
+    table = Table()
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), justify="left" if column in ("test", "family") else "right")
+    for each in rows:
+        cells = (each.get(column, "") for column in rows[0])
+        table.add_row(*(f"{cell:,.4g}" if isinstance(cell, float) else str(cell) for cell in cells))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from training.collect import PARTS, FinishedEpisode, Step
+from puffer_envs.base import Episode
+from training.ledger import FinishedEpisode, Step
 
 # Episodes behind the sliding means, as the original's log lines have it.
 WINDOW = 100
@@ -13,17 +14,21 @@ PLACES = ("map_id", "y", "x")  # facts of an episode whose mean says nothing
 
 
 class Metrics:
-    """Sums since the last line; all of it is in the checkpoint, so that a resumed run writes the same lines."""
+    """Sums since the last line; all of it is in the checkpoint, so that a resumed run writes the same lines.
 
-    def __init__(self, terms: tuple[str, ...]) -> None:
-        self.terms = terms
+    Args:
+        parts: of the reward. terms: of the game's own.
+    """
+
+    def __init__(self, parts: tuple[str, ...], terms: tuple[str, ...]) -> None:
+        self.parts, self.terms = parts, terms
         self.recent: deque[list[float]] = deque(maxlen=WINDOW)  # length, r_env, r_total of finished episodes
         self.facts: deque[dict[str, float]] = deque(maxlen=WINDOW)  # the games' own figures of the same episodes
         self._clear()
 
     def _clear(self) -> None:
         self.steps = 0
-        self.rewards = np.zeros(len(PARTS) + 1, np.float64)
+        self.rewards = np.zeros(len(self.parts) + 1, np.float64)
         self.term_sums = np.zeros(len(self.terms), np.float64)
         self.learned: dict[str, float] = {}
         self.updates = 0
@@ -39,9 +44,8 @@ class Metrics:
             self._add_episode(finished)
 
     def _add_episode(self, finished: FinishedEpisode) -> None:
-        self.recent.append([float(finished.episode.length), float(finished.returns[0]), finished.total])
-        numbers = {k: float(v) for k, v in finished.episode.summary.items() if isinstance(v, int | float)}
-        self.facts.append({name: value for name, value in numbers.items() if name not in PLACES})
+        self.recent.append([float(finished.episode.length), finished.returns["env"], finished.total])
+        self.facts.append(facts(finished.episode))
 
     def learn(self, figures: dict[str, float]) -> None:
         """Take in the figures of one update."""
@@ -64,7 +68,7 @@ class Metrics:
     def flush(self) -> dict[str, float]:
         """Means since the last flush, a step or an update, and begin anew."""
         steps = max(self.steps, 1)
-        names = [*(f"r_{part}" for part in PARTS), "r_total"]
+        names = [*(f"r_{part}" for part in self.parts), "r_total"]
         figures = dict(zip(names, (self.rewards / steps).tolist(), strict=True))
         figures |= {f"reward/{t}": float(x) / steps for t, x in zip(self.terms, self.term_sums, strict=True)}
         figures |= {f"learner/{name}": value / self.updates for name, value in self.learned.items()}
@@ -92,3 +96,9 @@ class Metrics:
         self.rewards[:] = state["rewards"]
         self.term_sums[:] = state["term_sums"]
         self.learned = dict(state["learned"])
+
+
+def facts(episode: Episode) -> dict[str, float]:
+    """The game's own figures of an episode at its end."""
+    numbers = {name: float(value) for name, value in episode.summary.items() if isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if name not in PLACES}

@@ -1,5 +1,6 @@
 """Proximal policy optimisation (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with CleanRL's details."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from policies.protocol import ActorCritic
 from training.config import PPOConfig
+from training.learner import NonFiniteError
 from training.rollout import Rollout
 
 
@@ -82,6 +84,9 @@ class PPO:
 
         Returns:
             figures of the last minibatch, and the explained variance of the values that acted.
+
+        Raises:
+            NonFiniteError: the weights are spoilt. (A look at every minibatch would make a GPU wait each time.)
         """
         config = self.config
         for group in self.optimizer.param_groups:
@@ -93,8 +98,17 @@ class PPO:
             if config.target_kl is not None and parts["approx_kl"] > config.target_kl:
                 break
         self.updates += 1
-        figures = torch.stack([*parts.values(), explained_variance(rollout.values, returns, rollout.alive)]).tolist()
-        return dict(zip([*parts, "explained_variance"], figures, strict=True))
+        parts["explained_variance"] = explained_variance(rollout.values, returns, rollout.alive)
+        figures = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
+        if not math.isfinite(figures["loss"]) or not math.isfinite(figures["grad_norm"]):
+            what = f"loss {figures['loss']}, gradient norm {figures['grad_norm']} in update {self.updates}"
+            raise NonFiniteError(f"{what}; the last checkpoint is sound", rollout.state_dict())
+        return figures
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def _minibatches(self, num_rows: int) -> list[Tensor]:
         """Rows of each gradient step of all epochs, int64 [B] each."""

@@ -132,25 +132,27 @@ def pick_device(name: str) -> torch.device:
 
 # -- predictions ---------------------------------------------------------------------------------------------------
 def predict_memory(
-    *, replay_records: int, record_bytes: int, parameters: int, num_envs: int, num_workers: int, emulator: bool
+    *, records: int, record_bytes: int, parameters: int, num_envs: int, num_workers: int, env_bytes: int
 ) -> dict[str, int]:
     """What a run will take of the host's memory, part by part.
 
     Args:
-        record_bytes: a record of the replay with its share of the recurrent states; 0 where it lies on a GPU.
+        records: decisions that the learner holds.
+        record_bytes: of one, with its share of the recurrent states; 0 where they lie on a GPU.
         parameters: of the acting network.
         num_envs: environments in all, those of evaluations too; so are the workers.
+        env_bytes: of one environment.
     """
     return {
         "Python and torch": BASE_BYTES,
-        "the replay": replay_records * record_bytes,
+        "the stored decisions": records * record_bytes,
         "the network and its optimiser": COPIES_OF_WEIGHTS * 4 * parameters,
-        "the environments": num_workers * WORKER_BYTES + (num_envs * EMULATOR_BYTES if emulator else 0),
+        "the environments": num_workers * WORKER_BYTES + num_envs * env_bytes,
     }
 
 
 def predict_disk(
-    *, replay_records: int, record_bytes: int, parameters: int, total_steps: int, save_interval: int, kept: int
+    *, records: int, record_bytes: int, parameters: int, total_steps: int, save_interval: int, kept: int
 ) -> int:
     """What the checkpoints of a run will take at the most: at the end, while one more than those kept is written.
 
@@ -161,9 +163,9 @@ def predict_disk(
         save_interval: records between two checkpoints; 0 where they come at unknown times.
         kept: newest checkpoints that stay.
     """
-    apart = min(save_interval or replay_records, replay_records)
-    records = min(replay_records + kept * apart + replay_records, total_steps)
-    return records * record_bytes + (kept + 2) * COPIES_OF_WEIGHTS * 4 * parameters
+    apart = min(save_interval or records, records)
+    kept_records = min(records + kept * apart + records, total_steps)
+    return kept_records * record_bytes + (kept + 2) * COPIES_OF_WEIGHTS * 4 * parameters
 
 
 def held_bytes(folder: Path) -> int:

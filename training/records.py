@@ -24,9 +24,9 @@ class EpisodeRecord(NamedTuple):
     length_steps: int
     return_env: float
     return_total: float
-    return_rnd: float
-    return_novel: float
-    return_bayes: float
+    return_rnd: float | None  # None: a learner without curiosity
+    return_novel: float | None
+    return_bayes: float | None
     milestones_reached: Sequence[str]  # in this episode, not those it began with
     posterior_summary: Mapping[str, Mapping[str, float]]  # milestone -> alpha, beta, mean, low, high (95%)
     alarm_triggered: bool
@@ -44,9 +44,9 @@ class StepRecord(NamedTuple):
     episode_id: int
     env_id: int
     r_env: float
-    r_rnd: float
-    r_novel: float
-    r_bayes: float
+    r_rnd: float | None
+    r_novel: float | None
+    r_bayes: float | None
     r_total: float
     milestone_flags: np.ndarray  # bool [M]
     map_id: int

@@ -9,8 +9,8 @@ import torch
 from curriculum.manager import CurriculumManager
 from puffer_envs.base import VectorEnv
 from training.clock import every
-from training.collect import PARTS, Collector, FinishedEpisode, Step
 from training.config import RunConfig
+from training.ledger import FinishedEpisode, Ledger, Step
 from training.panels import MilestoneView
 from training.records import EpisodeRecord, PositionRecord, ProgressRecord, StepRecord
 
@@ -21,16 +21,15 @@ SAMPLE_INTERVAL = 32
 def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: CurriculumManager) -> EpisodeRecord:
     """A row of episodes.csv."""
     episode, milestones = finished.episode, env.spec.milestones
-    r_env, r_rnd, r_novel, r_bayes = finished.returns.tolist()
     return EpisodeRecord(
         episode_id=finished.episode_id,
         env_id=episode.row,
         length_steps=episode.length,
-        return_env=r_env,
+        return_env=finished.returns["env"],
         return_total=finished.total,
-        return_rnd=r_rnd,
-        return_novel=r_novel,
-        return_bayes=r_bayes,
+        return_rnd=finished.returns.get("rnd"),
+        return_novel=finished.returns.get("novel"),
+        return_bayes=finished.returns.get("bayes"),
         milestones_reached=[milestones[m].name for m in np.flatnonzero(episode.reached >= 0)],
         posterior_summary={
             row.milestone: {"alpha": row.alpha, "beta": row.beta, "mean": row.mean, "low": row.lo, "high": row.hi}
@@ -66,28 +65,28 @@ def progress_records(manager: CurriculumManager) -> list[ProgressRecord]:
     ]
 
 
-def sample_due(collector: Collector) -> bool:
+def sample_due(ledger: Ledger) -> bool:
     """Whether this step of all rows goes into steps.csv and positions.csv."""
-    rows, now = collector.env.num_agents, collector.global_step
+    rows, now = ledger.env.num_agents, ledger.global_step
     return every(SAMPLE_INTERVAL * rows, now - rows, now)
 
 
-def step_records(step: Step, collector: Collector, manager: CurriculumManager) -> Iterator[StepRecord]:
-    """Every row at this step, but those that have just begun another episode."""
-    env, theta = collector.env, manager.theta
+def step_records(step: Step, ledger: Ledger, manager: CurriculumManager) -> Iterator[StepRecord]:
+    """The first agent of each environment at this step, but of those that have just begun another episode."""
+    env, theta = ledger.env, manager.theta
     maps = env.spec.layout.raw(env.observations, "map_id")[:, 0] if "map_id" in env.spec.layout else None
-    for row in np.flatnonzero(step.alive & ~step.began).tolist():
+    for row in _shown_rows(step, env):
         held = env.milestones_held[row].copy()
         mean = float(theta[next_milestone(held)]) if held.size else 0.0
-        r_env, r_rnd, r_novel, r_bayes = step.rewards[row].tolist()
+        paid = dict(zip(ledger.parts, step.rewards[row].tolist(), strict=True))
         yield StepRecord(
-            step_global=collector.global_step,
-            episode_id=int(collector.episode_id[row]),
+            step_global=ledger.global_step,
+            episode_id=int(ledger.episode_id[row]),
             env_id=row,
-            r_env=r_env,
-            r_rnd=r_rnd,
-            r_novel=r_novel,
-            r_bayes=r_bayes,
+            r_env=paid["env"],
+            r_rnd=paid.get("rnd"),
+            r_novel=paid.get("novel"),
+            r_bayes=paid.get("bayes"),
             r_total=float(step.total[row]),
             milestone_flags=held,
             map_id=int(maps[row]) if maps is not None else 0,
@@ -96,19 +95,24 @@ def step_records(step: Step, collector: Collector, manager: CurriculumManager) -
         )
 
 
-def position_records(step: Step, collector: Collector) -> Iterator[PositionRecord]:
+def _shown_rows(step: Step, env: VectorEnv) -> list[int]:
+    rows = np.flatnonzero(step.alive & ~step.began)
+    return rows[rows % env.spec.agents_per_env == 0].tolist()
+
+
+def position_records(step: Step, ledger: Ledger) -> Iterator[PositionRecord]:
     """Where every row is, for games that have maps."""
-    env, layout = collector.env, collector.env.spec.layout
+    env, layout = ledger.env, ledger.env.spec.layout
     if "map_id" not in layout or "position" not in layout:
         return
     maps, places = layout.raw(env.observations, "map_id")[:, 0], layout.raw(env.observations, "position")
     badges = layout.unpack(env.observations, "badges").sum(axis=1)
-    for row in np.flatnonzero(step.alive & ~step.began).tolist():
+    for row in _shown_rows(step, env):
         y, x = places[row].tolist()
         yield PositionRecord(
-            step_global=collector.global_step,
+            step_global=ledger.global_step,
             env_id=row,
-            episode_id=int(collector.episode_id[row]),
+            episode_id=int(ledger.episode_id[row]),
             map_id=int(maps[row]),
             y=y,
             x=x,
@@ -137,15 +141,16 @@ def live_data(
     seconds: dict[str, float],
     sps: dict[str, float],
     manager: CurriculumManager,
-    collector: Collector,
+    ledger: Ledger,
+    device: torch.device,
 ) -> dict[str, Any]:
     """What a log line brings up to date."""
     parts = {"env": seconds.get("env", 0.0), "act": seconds.get("act", 0.0), "learn": seconds.get("learn", 0.0)}
     tries = manager.posteriors.alpha + manager.posteriors.beta - 2
     rows = zip(manager.milestones, manager.theta.tolist(), manager.alarm.tolist(), tries.tolist(), strict=True)
     return {
-        "epsilon": figures["epsilon"],
-        "episodes_done": collector.episodes,
+        "epsilon": figures.get("epsilon"),
+        "episodes_done": ledger.episodes,
         "sps": {name.removeprefix("sps/"): value for name, value in sps.items()},
         "time": parts | {"rest": seconds["total"] - sum(parts.values())},
         "means": {
@@ -153,12 +158,12 @@ def live_data(
             "r_env": figures["episode/return_env"],
             "r_total": figures["episode/return_total"],
         },
-        "reward": {name: figures[name] for name in (*(f"r_{part}" for part in PARTS), "r_total")}
+        "reward": {name: figures[name] for name in (*(f"r_{part}" for part in ledger.parts), "r_total")}
         | {name.removeprefix("reward/"): x for name, x in figures.items() if name.startswith("reward/")},
         "losses": {name.removeprefix("learner/"): x for name, x in figures.items() if name.startswith("learner/")},
         "milestones": [MilestoneView(m.name, theta, alarm, int(n)) for m, theta, alarm, n in rows],
         "spawn_mix": manager.spawn_mix(),
-        "memory": device_memory(collector.actor.device),
+        "memory": device_memory(device),
     }
 
 

@@ -1,11 +1,15 @@
 """On-policy segments: T decisions of all rows, as the policy that is then updated made them."""
 
+import time
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from policies.protocol import ActorCritic
 from puffer_envs.base import VectorEnv
+from training.ledger import Ledger, Step
 from training.returns import gae
 
 
@@ -32,13 +36,42 @@ class Rollout:
         self.alive = torch.zeros(shape, dtype=torch.bool, device=device)  # False: the row's worker was away
         self.state = torch.zeros((num_rows, state_size), device=device)  # recurrent state before the first step
 
+    def look_ahead(self, last: Tensor) -> None:
+        """Complete `following`, which is known where episodes were cut; ``last`` float32 [N] follows the last step."""
+        ahead = torch.cat([self.values[1:], last[None]])
+        self.following.copy_(torch.where(self.ended, self.following, ahead))
+
     def advantages(self, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
         """Advantages and returns, float32 [T, N] (`returns.gae`)."""
         return gae(self.rewards, self.values, self.following, self.terminals, self.ended, gamma, lam)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors by name."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state_dict`."""
+        for name, tensor in vars(self).items():
+            tensor.copy_(state[name])
+
+
+class Decision(NamedTuple):
+    """What a step of all rows will be stored with once it is known what came of it."""
+
+    rows: Tensor
+    state: Tensor  # before it
+    first: Tensor
+    actions: Tensor  # int64 [N]
+    logprobs: Tensor
+    values: Tensor
+
 
 class RolloutCollector:
     """Fills a `Rollout` by acting in the environments; they and the recurrent state go on from segment to segment.
+
+    The values that a segment bootstraps from are those of the decision after its last. So that decision, the first of
+    the next segment, is made by the policy that the update is about to change; it is stored with its own probability,
+    as all are.
 
     Args:
         seed: of the actions, which are drawn on the device.
@@ -46,50 +79,100 @@ class RolloutCollector:
 
     def __init__(self, env: VectorEnv, policy: ActorCritic, rollout: Rollout, seed: int, device: torch.device) -> None:
         self.env, self.policy, self.rollout, self.device = env, policy, rollout, device
+        self.ledger = Ledger(env, {"env": 1.0})
         self.state = torch.zeros((env.num_agents, policy.state_size), device=device)
         self.first = torch.ones(env.num_agents, dtype=torch.bool, device=device)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.global_step = 0
+        self.t = 0  # steps of the segment that are stored
+        self.env_seconds = 0.0  # from the order to step until the last answer
 
     @torch.no_grad()
-    def collect(self) -> None:
-        """One segment."""
-        rollout = self.rollout
-        rollout.state.copy_(self.state)
-        for t in range(len(rollout.rows)):
-            self._act(t)
-            self.env.recv()
-            self._note(t)
-        _, last, _ = self.policy.step(self._to_device(self.env.observations), self.state, self.first)
-        ahead = torch.cat([rollout.values[1:], last[None]])
-        rollout.following.copy_(torch.where(rollout.ended, rollout.following, ahead))
+    def begin(self) -> bool:
+        """Draw actions and start the step; True if that completed a segment, to be learned from before `finish`."""
+        rows, state = self._to_device(self.env.observations), self.state
+        logits, values, self.state = self.policy.step(rows, state, self.first)
+        actions, logprobs = draw(logits, self.generator)
+        self._sent = time.perf_counter()
+        self.env.send(actions.cpu().numpy())
+        self.decision = Decision(rows, state, self.first, actions, logprobs, values)
+        complete = self.t == len(self.rollout.rows)
+        if complete:
+            self.rollout.look_ahead(values)
+            self.t = 0
+        return complete
 
-    def _act(self, t: int) -> None:
-        """Draw actions and send them; while the environments step, what led to them is stored."""
-        rollout = self.rollout
-        rows = self._to_device(self.env.observations)
-        logits, values, self.state = self.policy.step(rows, self.state, self.first)
-        logprobs = logits.log_softmax(-1)
-        actions = torch.multinomial(logprobs.exp(), 1, generator=self.generator)
-        self.env.send(actions[:, 0].cpu().numpy())
-        rollout.rows[t], rollout.first[t], rollout.values[t] = rows, self.first, values
-        rollout.actions[t], rollout.logprobs[t] = actions[:, 0], logprobs.gather(-1, actions)[:, 0]
-
-    def _note(self, t: int) -> None:
-        """What came of the actions."""
-        rollout, env = self.rollout, self.env
+    @torch.no_grad()
+    def finish(self) -> Step:
+        """Wait for the step and store it."""
+        env, rollout, decision, t = self.env, self.rollout, self.decision, self.t
+        env.recv()
+        self.env_seconds += time.perf_counter() - self._sent
+        if t == 0:
+            rollout.state.copy_(decision.state)
+        rollout.rows[t], rollout.first[t], rollout.values[t] = decision.rows, decision.first, decision.values
+        rollout.actions[t], rollout.logprobs[t] = decision.actions, decision.logprobs
+        step = self.ledger.enter(env.rewards[:, None].copy(), env.poll_events())
         rollout.rewards[t] = self._to_device(env.rewards)
         rollout.terminals[t] = self._to_device(env.terminals)
-        rollout.alive[t] = self._to_device(env.masks)
-        self.first = rollout.ended[t] = self._to_device(env.terminals | env.truncations | ~env.masks)
-        truncated = np.flatnonzero(env.truncations)
+        rollout.alive[t] = self._to_device(step.alive)
+        self.first = rollout.ended[t] = self._to_device(step.began | ~step.alive)
+        self._bootstrap(t)
+        self.t += 1
+        return step
+
+    def _bootstrap(self, t: int) -> None:
+        """The value of what a truncated episode's last action led to."""
+        truncated = np.flatnonzero(self.env.truncations & self.env.masks)
         if truncated.size:
             rows = torch.from_numpy(truncated).to(self.device)
-            final = self._to_device(env.final_observations[truncated])
+            final = self._to_device(self.env.final_observations[truncated])
             nothing = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
-            rollout.following[t, rows] = self.policy.step(final, self.state[rows], nothing)[1]
-        self.global_step += int(env.masks.sum())
+            self.rollout.following[t, rows] = self.policy.step(final, self.state[rows], nothing)[1]
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         """A copy: the environments write on."""
         return torch.from_numpy(array.copy()).to(self.device, non_blocking=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the environments and the policy."""
+        return {
+            "ledger": self.ledger.state_dict(),
+            "rollout": self.rollout.state_dict(),
+            "state": self.state,
+            "first": self.first,
+            "generator": self.generator.get_state(),
+            "t": self.t,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.ledger.load_state_dict(state["ledger"])
+        self.rollout.load_state_dict(state["rollout"])
+        self.state = state["state"].to(self.device)
+        self.first = state["first"].to(self.device)
+        self.generator.set_state(state["generator"])
+        self.t = int(state["t"])
+
+
+def draw(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Actions int64 [N] drawn from logits [N, A], and the logarithms of their probabilities [N]."""
+    logprobs = logits.log_softmax(-1)
+    actions = torch.multinomial(logprobs.exp(), 1, generator=generator)
+    return actions[:, 0], logprobs.gather(-1, actions)[:, 0]
+
+
+class ActorCriticPlayer:
+    """`learner.Player`: drawn actions, or the likeliest ones."""
+
+    def __init__(self, env: VectorEnv, policy: ActorCritic, likeliest: bool, seed: int, device: torch.device) -> None:
+        self.env, self.policy, self.likeliest, self.device = env, policy, likeliest, device
+        self.first = np.ones(env.num_agents, np.bool_)
+        self.state = torch.zeros((env.num_agents, policy.state_size), device=device)
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    @torch.inference_mode()
+    def choose(self) -> np.ndarray:
+        rows, first = (torch.from_numpy(array.copy()).to(self.device) for array in (self.env.observations, self.first))
+        logits, _, self.state = self.policy.step(rows, self.state, first)
+        actions = logits.argmax(-1) if self.likeliest else draw(logits, self.generator)[0]
+        return actions.cpu().numpy().astype(np.int32)

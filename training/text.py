@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import torch
+
+from policies.protocol import ActorCritic
 
 SIZE = 384  # numbers of a vector
 SENTENCE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -50,3 +53,16 @@ def sentences(texts: Sequence[str]) -> np.ndarray:
 
 
 EMBEDDERS: dict[str, Embedder] = {"ngrams": ngrams, "sentences": sentences}
+
+
+def read(policy: ActorCritic, texts: Sequence[str]) -> ActorCritic:
+    """A policy, its weights shared, for an environment whose rows number these texts; itself where it reads none.
+
+    Raises:
+        ValueError: nothing of the name of the policy's embedder is known.
+    """
+    if not policy.embedder or not texts:
+        return policy
+    if policy.embedder not in EMBEDDERS:
+        raise ValueError(f"unknown embedder '{policy.embedder}', use one of: {', '.join(EMBEDDERS)}")
+    return policy.reading(torch.from_numpy(EMBEDDERS[policy.embedder](texts)))

@@ -37,7 +37,7 @@ from puffer_envs.voxel_swarm.state import (
     voxels_of,
 )
 
-__all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "spec"]
+__all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
 
 NAME = "voxel_swarm"
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
@@ -76,7 +76,24 @@ def spec(config: Config) -> EnvSpec:
             for name, tier, previous in zip(names, tiers, before, strict=False)
         ),
         agents_per_env=agents_of(config),
+        texts=tuple(dict.fromkeys(shape.text for shape in library(config))),
     )
+
+
+def export(world: bytes) -> dict[str, Any]:
+    """A world's building for viewers elsewhere: what `shapes.load_shapes` reads, and its wrong blocks."""
+    arrays = state_file.unpack(f"{NAME}/world", world)
+    voxels, targets = (arrays[name].tolist() for name in ("filled", "targets"))
+    text, grid = arrays["text"].tobytes().decode(), int(arrays["grid"])
+    right = set(map(tuple, targets))
+    wrong = [voxel for voxel in voxels if tuple(voxel) not in right]
+    return {"text": text, "grid": grid, "voxels": voxels, "voxel_count": len(voxels), "wrong": wrong}
+
+
+def env_bytes(config: Config) -> int:
+    """Memory of one environment beside its buffers: blocks, targets, agents and field, and the original's scent."""
+    cells = (config.grid_size + 2) ** 3
+    return cells * (6 + 4 * (config.reading == MAX_NORMALISED))
 
 
 @cache
@@ -98,7 +115,7 @@ class VoxelSwarm(BatchedEnv):
     Actions: 0 x-1, 1 z+1, 2 x+1, 3 z-1, 4 up (from the ground or above a block), 5 down, 6 place the carried block in
     the own cell, 7 pick up: a wrong block out of the own cell, or a new one out of the air.
     Observations: 27 cells each of blocks, scent and other agents, the own distance, whether it carries, and the number
-    of the shape's text (`texts`); nothing in them depends on G. Rewards: `rewards.TERMS`.
+    of the shape's text (`EnvSpec.texts`); nothing in them depends on G. Rewards: `rewards.TERMS`.
     An episode ends when the shape is whole and nothing else stands (terminal), or after `max_steps` (truncation).
     """
 
@@ -118,8 +135,7 @@ class VoxelSwarm(BatchedEnv):
             spec(config), num_envs, seed=seed, first_env=first_env, report_interval=report_interval, buf=buf
         )
         self.library = library(config)
-        self.texts = tuple(dict.fromkeys(shape.text for shape in self.library))
-        self._text_number = {text: number for number, text in enumerate(self.texts)}
+        self._text_number = {text: number for number, text in enumerate(self.spec.texts)}
         self.pitch = config.grid_size + 2
         self.state: State = allocate(num_envs, self.spec.agents_per_env, config.grid_size)
         self._scratch = allocate_scratch(config.grid_size)
@@ -128,6 +144,8 @@ class VoxelSwarm(BatchedEnv):
         self._iou = np.zeros(num_envs, np.float32)
         self._as_original = any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:])
         self._blurred = self._allocate_blurred()
+        family = {shape.text: shape.family for shape in self.library}
+        self._family = [family[text] for text in self.spec.texts]
         self._voxels = [numbers_of(shape.voxels, config.grid_size) for shape in self.library]
         self._text_of = [self._text_number[shape.text] for shape in self.library]
         self._spawned = np.zeros(self.spec.agents_per_env, np.int32)
@@ -247,7 +265,7 @@ class VoxelSwarm(BatchedEnv):
             "filled": voxels_of(np.flatnonzero(state.blocks[env] == FILLED), size),
             "agents": voxels_of(state.cells[env], size),
             "carrying": state.carrying[env],
-            "text": np.frombuffer(self.texts[state.text[env]].encode(), np.uint8),
+            "text": np.frombuffer(self.spec.texts[state.text[env]].encode(), np.uint8),
         }
         return state_file.pack(f"{NAME}/world", arrays)
 
@@ -299,7 +317,8 @@ class VoxelSwarm(BatchedEnv):
         env = row // self.spec.agents_per_env
         targets, right, wrong = self.state.counts[env].tolist()
         return {
-            "text": self.texts[self.state.text[env]],
+            "text": self.spec.texts[self.state.text[env]],
+            "family": self._family[self.state.text[env]],
             "iou": right / (targets + wrong),
             "recall": right / targets,
             "precision": right / max(1, right + wrong),

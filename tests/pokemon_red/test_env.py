@@ -320,6 +320,7 @@ def first_badge() -> Iterator[tuple[PokemonRed, list[Event]]]:
     """A row that has just won the first badge, and its events with their worlds."""
     env = PokemonRed(None, 1, seed=1)
     env.keep_episodes(True)
+    env.want_states(np.ones(len(env.spec.milestones), np.bool_))
     env.reset()
     yield env, play_by_script(env, ACT_1, 600)
     env.close()

@@ -21,7 +21,7 @@ def rows_of(layout, count: int = 7) -> torch.Tensor:
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_steps_and_sequences_agree(layout, size):
     policy = VoxelSwarmPolicy(layout, NUM_ACTIONS, PRESETS[size])
-    policy.set_texts(torch.randn(5, TEXT_SIZE))
+    policy = policy.reading(torch.randn(5, TEXT_SIZE))
     rows = rows_of(layout, 6)
     logits, values, state = policy.step(rows, torch.zeros(6, 0), torch.ones(6, dtype=torch.bool))
     assert (logits.shape, values.shape, state.shape) == ((6, NUM_ACTIONS), (6,), (6, 0))
@@ -32,12 +32,12 @@ def test_steps_and_sequences_agree(layout, size):
 
 def test_the_number_of_a_text_picks_its_vector():
     policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
-    policy.set_texts(torch.randn(300, TEXT_SIZE))
+    policy = policy.reading(torch.randn(300, TEXT_SIZE))
     rows = rows_of(RELATIVE_LAYOUT, 1).repeat(3, 1)
     rows[:, RELATIVE_LAYOUT["text"].span] = torch.tensor([[1, 1], [1, 0], [1, 1]], dtype=torch.uint8)  # 257, 1, 257
     _, values = policy(rows)
     assert values[0] == values[2] != values[1]
-    policy.set_texts(policy.texts[[0, 257]])  # another library, in which it is number 1
+    policy = policy.reading(policy.texts[[0, 257]])  # another library, in which it is number 1
     assert policy(rows[1:2])[1].item() == pytest.approx(values[0].item(), abs=1e-6)
 
 
@@ -45,11 +45,11 @@ def test_without_text_the_text_changes_nothing():
     policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS, PolicyConfig(text_features=0))
     rows = rows_of(RELATIVE_LAYOUT)
     before = policy(rows)[0]
-    policy.set_texts(torch.randn(4, TEXT_SIZE))
+    policy = policy.reading(torch.randn(4, TEXT_SIZE))
     assert torch.equal(policy(rows)[0], before)
 
 
 def test_texts_are_no_part_of_the_weights():
     policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
-    policy.set_texts(torch.randn(9, TEXT_SIZE))
+    policy = policy.reading(torch.randn(9, TEXT_SIZE))
     VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS).load_state_dict(policy.state_dict())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -14,9 +15,9 @@ from puffer_envs.layout import ObsLayout
 from puffer_envs.workers import WorkerPool
 from tests.probes import PROBES
 from tests.training.test_learning import TinyPolicy, parts
-from training.collect import Collector
-from training.config import DQNConfig, EvaluationConfig, IntrinsicConfig
-from training.evaluate import evaluate, evaluation_seed
+from training.collect import Collector, QPlayer
+from training.config import DQNConfig, IntrinsicConfig
+from training.episodes import evaluate, evaluation_seed
 from training.intrinsic import RND
 from training.replay import SequenceReplay
 
@@ -62,7 +63,7 @@ class Script(VectorEnv):
             return []
         return [Episode(row, 3, row == 0, np.ones(1), None, np.zeros(1), np.zeros(1), {}) for row in (0, 1)]
 
-    def keep_episodes(self, keep):
+    def keep_episodes(self, keep, worlds=False):
         pass
 
 
@@ -98,7 +99,7 @@ def test_every_record_is_where_it_belongs():
     assert first[2][-1]
     # The milestone of row 1 in step 2 pays .5 x (1 - .25) beside the game's 2.
     assert replay.rewards[1, 1] == pytest.approx(2 + 0.375)
-    assert collector.global_step == 6 * ROWS - 3
+    assert collector.ledger.global_step == 6 * ROWS - 3
     assert [step.alive.tolist() for step in steps[2:5]] == [[True, True, False]] * 3
     assert [np.flatnonzero(step.began).tolist() for step in steps] == [[], [], [0, 1], [], [2], []]
     assert steps[4].returned.tolist() == [False, False, True]
@@ -111,10 +112,10 @@ def test_finished_episodes_know_their_returns():
         collector.begin()
         episodes += collector.finish(np.array([0.25])).episodes
     assert [finished.episode_id for finished in episodes] == [1, 2]
-    assert [finished.returns[0] for finished in episodes] == [6.0, 6.0]  # 1 + 2 + 3
+    assert [finished.returns["env"] for finished in episodes] == [6.0, 6.0]  # 1 + 2 + 3
     assert [finished.total for finished in episodes] == [6.0, 6.375]
-    assert len(set(collector.episode_id.tolist())) == ROWS
-    assert collector.episode_id.min() > 2
+    assert len(set(collector.ledger.episode_id.tolist())) == ROWS
+    assert collector.ledger.episode_id.min() > 2
 
 
 def test_a_collector_resumes_exactly():
@@ -138,14 +139,17 @@ def test_a_collector_resumes_exactly():
         np.testing.assert_array_equal(collector.finish(THETA).total, other.finish(THETA).total)
 
 
+def player_of(collector: Collector) -> Callable[[VectorEnv, int], QPlayer]:
+    return lambda env, seed: QPlayer(env, collector.actor.policy, 0.5, seed, "cpu")
+
+
 def test_an_evaluation_is_a_function_of_its_seed():
     _, collector, learner = parts("dice")
     learner.close()
     make_env, config, _, _ = PROBES["dice"]
-    settings = EvaluationConfig(max_steps=20, epsilon=0.5)
-    device = torch.device("cpu")
-    results = [evaluate(collector.actor.policy, make_env(config, 8, seed=seed), settings, 3, device) for seed in (0, 1)]
-    assert evaluate(collector.actor.policy, make_env(config, 8), settings, 3, device, stop=lambda: True) is None
+    play = player_of(collector)
+    results = [evaluate(play, make_env(config, 8, seed=seed), 20, 3) for seed in (0, 1)]
+    assert evaluate(play, make_env(config, 8), 20, 3, stop=lambda: True) is None
     assert results[0].mean_return == results[1].mean_return
     assert len(results[0].episodes) == 8
     assert max(episode.length for episode in results[0].episodes) <= 20
@@ -166,8 +170,7 @@ def test_an_evaluation_goes_on_without_the_rows_of_a_lost_worker():
             os.kill(pool.workers[1].pid, signal.SIGKILL)
         return False
 
-    settings = EvaluationConfig(max_steps=20, epsilon=0.5)
-    result = evaluate(collector.actor.policy, pool, settings, 3, torch.device("cpu"), kill_one_on_the_way)
+    result = evaluate(player_of(collector), pool, 20, 3, kill_one_on_the_way)
     pool.close()
     assert {episode.row for episode in result.episodes} >= set(range(4))
     assert len(result.episodes) < 8

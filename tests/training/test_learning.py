@@ -12,11 +12,12 @@ from policies.recurrent import Hierarchy
 from puffer_envs.layout import ObsLayout
 from tests.probes import PROBES
 from training.background import BackgroundLearner
-from training.collect import Collector
-from training.config import DQNConfig, EvaluationConfig, IntrinsicConfig
-from training.dqn import DQN, NonFiniteError
-from training.evaluate import evaluate
+from training.collect import Collector, QPlayer
+from training.config import DQNConfig, IntrinsicConfig
+from training.dqn import DQN
+from training.episodes import evaluate
 from training.intrinsic import RND
+from training.learner import NonFiniteError
 from training.replay import SequenceReplay
 
 ENVS = 16
@@ -85,9 +86,9 @@ def train(probe: str, steps: int, settings: DQNConfig = SETTINGS, seed: int = 0)
     """The loop of train_big without its comforts."""
     env, collector, learner = parts(probe, settings, seed)
     sampling, theta = np.random.default_rng(seed), np.full(len(env.spec.milestones), 0.5)
-    while collector.global_step < steps:
+    while collector.ledger.global_step < steps:
         collector.begin()
-        due = (collector.global_step - settings.learning_starts) * settings.replay_ratio
+        due = (collector.ledger.global_step - settings.learning_starts) * settings.replay_ratio
         while learner.started * settings.batch_size < due:
             learner.take()
             learner.start(collector.replay.sample(settings.batch_size // settings.sequence, sampling))
@@ -100,8 +101,7 @@ def train(probe: str, steps: int, settings: DQNConfig = SETTINGS, seed: int = 0)
 def score(probe: str, dqn: DQN) -> float:
     """Mean return of greedy episodes."""
     make, config, _, _ = PROBES[probe]
-    settings = EvaluationConfig(epsilon=0.0, max_steps=200)
-    result = evaluate(dqn.acting, make(config, 64, seed=9), settings, 5, torch.device("cpu"))
+    result = evaluate(lambda env, seed: QPlayer(env, dqn.acting, 0.0, seed, "cpu"), make(config, 64, seed=9), 200, 5)
     assert result is not None
     return result.mean_return
 

@@ -127,18 +127,25 @@ def parts(probe: str, memory: bool, settings: PPOConfig = SETTINGS, seed: int = 
     device = torch.device("cpu")
     rollout = Rollout(settings.num_steps, env.num_agents, env.spec.layout.size, dtype, policy.state_size, device)
     collector = RolloutCollector(env, policy, rollout, seed, device)
-    return env, collector, PPO(policy, settings, seed, device)
+    return collector, PPO(policy, settings, seed, device)
+
+
+def collect(collector: RolloutCollector) -> None:
+    """A segment; the step after it is under way."""
+    if hasattr(collector, "decision"):  # the step after the segment before
+        collector.finish()
+    while not collector.begin():
+        collector.finish()
 
 
 def train(probe: str, steps: int, memory: bool, settings: PPOConfig = SETTINGS):
-    env, collector, ppo = parts(probe, memory, settings)
-    env.keep_episodes(True)
+    collector, ppo = parts(probe, memory, settings)
     figures: dict[str, float] = {}
     episodes: list = []
-    while collector.global_step < steps:
-        collector.collect()
-        figures = ppo.update(collector.rollout, collector.global_step / steps)
-        episodes = [*episodes, *env.poll_episodes()][-200:]
+    while collector.ledger.global_step < steps:
+        if collector.begin():
+            figures = ppo.update(collector.rollout, collector.ledger.global_step / steps)
+        episodes = [*episodes, *(finished.episode for finished in collector.finish().episodes)][-200:]
     return float(np.mean([episode.term_returns.sum() for episode in episodes])), collector, figures
 
 
@@ -165,8 +172,8 @@ def test_a_truncation_is_no_end():
 
 @pytest.mark.parametrize(("target", "wanted"), [(None, 4), (1e-9, 2)])
 def test_an_update_goes_no_further_than_the_kl_it_is_given(monkeypatch, target, wanted):
-    _, collector, ppo = parts("identity", False, PPOConfig(num_steps=16, num_minibatches=2, target_kl=target))
-    collector.collect()
+    collector, ppo = parts("identity", False, PPOConfig(num_steps=16, num_minibatches=2, target_kl=target))
+    collect(collector)
     inner, steps = ppo._step, []
 
     def counted(*args):
@@ -180,9 +187,9 @@ def test_an_update_goes_no_further_than_the_kl_it_is_given(monkeypatch, target, 
 
 def test_what_was_stored_is_what_the_policy_says_of_it():
     """Sequences with resets inside give the probabilities and values of the steps that were taken."""
-    _, collector, ppo = parts("memory", True)
+    collector, ppo = parts("memory", True)
     for _ in range(3):
-        collector.collect()
+        collect(collector)
     rollout = collector.rollout
     assert rollout.first[1:].any()
     with torch.no_grad():
@@ -193,9 +200,9 @@ def test_what_was_stored_is_what_the_policy_says_of_it():
 
 
 def test_it_resumes_exactly():
-    _, collector, ppo = parts("identity", False)
-    _, _, other = parts("identity", False, seed=7)
-    collector.collect()
+    collector, ppo = parts("identity", False)
+    _, other = parts("identity", False, seed=7)
+    collect(collector)
     ppo.update(collector.rollout, 0.0)
     other.load_state_dict(deepcopy(ppo.state_dict()))  # an optimiser would share its tensors
     assert other.update(collector.rollout, 0.1) == ppo.update(collector.rollout, 0.1)

@@ -163,7 +163,7 @@ def test_the_disk_forecast_is_what_the_checkpoints_come_to(
     swarm, total = Swarm(tmp_path / "run", monkeypatch), max(int(Swarm.RECORDS * share), interval)
     swarm.play(total, interval)
     forecast = preflight.predict_disk(
-        replay_records=Swarm.RECORDS,
+        records=Swarm.RECORDS,
         record_bytes=Swarm.ROW + 8,
         parameters=0,
         total_steps=total,
@@ -204,9 +204,9 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_banner_says_what_a_person_wants_to_know(tmp_path: Path) -> None:
     # 400,000 records of 2,000 B and 1,000,000 parameters x 5 copies x 4 B = 20 MB
     memory = preflight.predict_memory(
-        replay_records=400_000, record_bytes=2_000, parameters=1_000_000, num_envs=64, num_workers=2, emulator=True
+        records=400_000, record_bytes=2_000, parameters=1_000_000, num_envs=64, num_workers=2, env_bytes=1 << 20
     )
-    assert memory["the replay"] == 800_000_000
+    assert memory["the stored decisions"] == 800_000_000
     assert memory["the network and its optimiser"] == 20_000_000
     assert memory["the environments"] == (2 * 40 + 64) * MIB
     text = preflight.banner(
