@@ -113,7 +113,7 @@ class VoxelSwarm(BatchedEnv):
     """E grids of G^3 cells with A agents each, that share one policy and act one after the other.
 
     Actions: 0 x-1, 1 z+1, 2 x+1, 3 z-1, 4 up (from the ground or above a block), 5 down, 6 place the carried block in
-    the own cell, 7 pick up: a wrong block out of the own cell, or a new one out of the air.
+    the own cell, 7 pick up: a wrong block out of the own cell, with full hands too, or a new one out of the air.
     Observations: 27 cells each of blocks, scent and other agents, the own distance, whether it carries, and the number
     of the shape's text (`EnvSpec.texts`); nothing in them depends on G. Rewards: `rewards.TERMS`.
     An episode ends when the shape is whole and nothing else stands (terminal), or after `max_steps` (truncation).

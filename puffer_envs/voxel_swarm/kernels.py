@@ -60,8 +60,7 @@ def act(
                 if state.carrying[env, agent]:
                     deeds[row] = place(state, env, agent, pitch, scent, scratch)
             elif action == PICK:
-                if not state.carrying[env, agent]:
-                    deeds[row] = pick(state, env, agent, pitch, scent, scratch)
+                deeds[row] = pick(state, env, agent, pitch, scent, scratch)
             else:
                 move(state, env, agent, action, pitch, collisions)
         state.crowded[env] += _sharing(state, env)
@@ -145,7 +144,11 @@ def _follow_placing(
 
 @kernel
 def pick(state: State, env: int, agent: int, pitch: int, scent: Scent, scratch: Scratch) -> int:
-    """Take a wrong block out of the agent's own cell, or one out of the air."""
+    """Take a wrong block out of the agent's own cell, or one out of the air. Full hands take a wrong one away, too.
+
+    Blocks come out of the air without end, so nothing is gained by it but this: were it refused, a shape that is
+    complete but for its wrong blocks could not be finished by agents that all carry one, for want of a place to put it.
+    """
     cell = wide(state.cells[env, agent])
     if state.blocks[env, cell] == EMPTY:
         state.carrying[env, agent] = True

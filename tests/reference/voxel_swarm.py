@@ -168,8 +168,8 @@ class Swarm:
         return "placed" if position in self.target else "wrong"
 
     def _pick_up(self, i: int) -> str | None:
-        position, carrying = self.agents[i]
-        if carrying or position in self.filled & self.target:
+        position, _ = self.agents[i]
+        if position in self.filled & self.target:
             return None
         self.agents[i] = position, True
         if position not in self.filled:

@@ -95,6 +95,13 @@ def test_pick_up_takes_a_wrong_block_or_air_but_never_a_right_block() -> None:
     assert swarm.filled == {right}
 
 
+def test_full_hands_take_a_wrong_block_away() -> None:
+    wrong = (1, 0, 1)
+    swarm = Swarm(4, FAR, [(wrong, True), ((2, 0, 2), True)], {wrong})
+    assert [term["mended"] for term in swarm.step([PICK_UP, PICK_UP])] == [1, 0]
+    assert (carrying(swarm), swarm.filled) == ([True, True], set())
+
+
 def test_agents_share_cells() -> None:
     swarm = Swarm(4, FAR, [((0, 0, 0), True), ((1, 0, 0), True), ((1, 0, 1), True)])
     swarm.step([2, 1, 1])
