@@ -8,9 +8,32 @@ import numpy as np
 
 from puffer_envs import rng, state_file
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, summarise
+from puffer_envs.jit import kernel
 
 # Finished episodes and events wait here until they are polled; the oldest go first if nobody polls.
 MAX_PENDING = 10_000
+
+
+@kernel
+def weigh(terms: np.ndarray, weights: np.ndarray, rewards: np.ndarray, returns: np.ndarray, sums: np.ndarray) -> None:
+    """Weigh the terms of a step, and add them up over terms, over the episode and over rows.
+
+    Args:
+        terms: float32 [N, K], weighted in place.
+        weights: float32 [K].
+        rewards: float32 [N], written.
+        returns: float32 [N, K], of the episodes so far.
+        sums: float64 [K], of all rows since the last report.
+    """
+    for row in range(rewards.size):
+        total = np.float32(0)
+        for k in range(weights.size):
+            term = terms[row, k] * weights[k]
+            terms[row, k] = term
+            returns[row, k] += term
+            sums[k] += term
+            total += term
+        rewards[row] = total
 
 
 class BatchedEnv(VectorEnv):
@@ -151,13 +174,13 @@ class BatchedEnv(VectorEnv):
         known_events = len(self._events)
         self.act()
         self.score()
-        self._weigh()
+        weigh(self.reward_terms, self.weights, self.rewards, self.term_returns, self._term_sums)
         self.finish()
         # In the order of rows, whatever the order in which a game looks: the same for any number of workers.
         self._events[known_events:] = sorted(self._events[known_events:], key=lambda event: event.row)
         del self._events[:-MAX_PENDING]
         self._end_requested()
-        self._count()
+        self.episode_step += 1
         ended = np.flatnonzero(self.terminals | self.truncations)
         if ended.size:
             self._record(ended)
@@ -171,20 +194,11 @@ class BatchedEnv(VectorEnv):
         self.truncations[:] = False
         self.reward_terms[:] = 0.0
 
-    def _weigh(self) -> None:
-        np.multiply(self.reward_terms, self.weights, out=self.reward_terms)
-        np.sum(self.reward_terms, axis=1, out=self.rewards)
-
     def _end_requested(self) -> None:
         if self.reset_requested.any():
             rows = np.repeat(self.reset_requested, self.spec.agents_per_env)
             self.truncations |= rows & ~self.terminals
             self.reset_requested[:] = False
-
-    def _count(self) -> None:
-        self.episode_step += 1
-        self.term_returns += self.reward_terms
-        self._term_sums += self.reward_terms.sum(axis=0, dtype=np.float64)
 
     def _record(self, ended: np.ndarray) -> None:
         self._ended += (ended.size, self.episode_step[ended].sum(), self.term_returns[ended].sum(dtype=np.float64))

@@ -11,7 +11,7 @@ from puffer_envs.base import EnvSpec
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.milestone import Milestone
 from puffer_envs.state_file import StateFileError
-from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, straight
+from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, straight
 from puffer_envs.voxel_swarm.config import (
     EUCLIDEAN,
     MAX_NORMALISED,
@@ -29,7 +29,10 @@ from puffer_envs.voxel_swarm.state import (
     RELATIVE_LAYOUT,
     RIGHT,
     TARGETS,
+    WRONG,
+    Rules,
     Scent,
+    Shapes,
     State,
     allocate,
     allocate_scratch,
@@ -42,7 +45,6 @@ __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
 NAME = "voxel_swarm"
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
 _SHARES = np.array(list(BUILT.values()))
-_NONE = np.zeros(0, np.int32)
 
 
 def check(config: Config) -> None:
@@ -142,14 +144,31 @@ class VoxelSwarm(BatchedEnv):
         self._scent = Scent(config.metric == WALK, config.all_targets)
         self._deeds = np.zeros(self.num_agents, np.int8)
         self._iou = np.zeros(num_envs, np.float32)
-        self._as_original = any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:])
+        self._any_more = False  # some world shows a milestone that it does not hold
+        self._rules = Rules(
+            self.pitch,
+            config.collisions,
+            self._scent,
+            1.0 if config.success_recall is None else config.success_recall,
+            any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:]),
+        )
         self._blurred = self._allocate_blurred()
         family = {shape.text: shape.family for shape in self.library}
         self._family = [family[text] for text in self.spec.texts]
-        self._voxels = [numbers_of(shape.voxels, config.grid_size) for shape in self.library]
-        self._text_of = [self._text_number[shape.text] for shape in self.library]
+        self._shapes = self._pack_library()
         self._spawned = np.zeros(self.spec.agents_per_env, np.int32)
-        self._laden = np.ones(self.spec.agents_per_env, np.bool_)  # all begin with a block
+
+    def _pack_library(self) -> Shapes:
+        config = self.config
+        shapes = [numbers_of(shape.voxels, config.grid_size) for shape in self.library]
+        return Shapes(
+            np.concatenate(shapes),
+            np.cumsum([0, *map(len, shapes)]),
+            np.array([self._text_number[shape.text] for shape in self.library], np.int32),
+            config.easy_share if config.curriculum else 1.0,
+            config.easy_episodes,
+            config.growing_episodes,
+        )
 
     def _allocate_blurred(self) -> np.ndarray:
         """The original's scent, float32 [E, C]; C = 0 where nobody reads it."""
@@ -161,25 +180,26 @@ class VoxelSwarm(BatchedEnv):
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def act(self) -> None:
-        config = self.config
-        kernels.act(
+        self._any_more = step.play(
             self.state,
             self.actions,
             self._deeds,
-            self.pitch,
-            config.collisions,
-            self._scent,
+            self._iou,
+            self.reward_terms,
+            self.terminals,
+            self.truncations,
+            self.episode_step,
+            _SHARES,
+            self.milestones_held,
+            self._rules,
             self._scratch,
-            0,
-            self.num_envs,
         )
         if not self._scent.walk and self.state.stale.any():
             for env in np.flatnonzero(self.state.stale):
                 self._measure(int(env))
 
     def score(self) -> None:
-        rewards.score(self.state, self._deeds, self._iou, self.reward_terms, self._as_original)
-        if rewards.shows_more(self.state, _SHARES, self.milestones_held):
+        if self._any_more:  # the terms are written
             self._note_progress()
 
     def _note_progress(self) -> None:
@@ -196,8 +216,7 @@ class VoxelSwarm(BatchedEnv):
         return counts[:, RIGHT, None] / counts[:, TARGETS, None] >= _SHARES
 
     def finish(self) -> None:
-        enough = 1.0 if self.config.success_recall is None else self.config.success_recall
-        rewards.end(self.state, self.episode_step, enough, self.terminals, self.truncations)
+        """`step.play` has said who ends."""
 
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
         if self.config.reading == MAX_NORMALISED:
@@ -208,41 +227,21 @@ class VoxelSwarm(BatchedEnv):
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def begin(self, env: int, state: bytes | None) -> None:
         world = None if state is None else self._read(state)  # before anything is changed
-        stream = self.rng[env].copy()
-        rng.fresh_key(stream)
-        self.rng[env] = stream
         if world is None:
-            self._begin_shape(env)
+            kernels.begin_shape(self.state, env, self.rng[env], self._shapes, self.pitch, self._spawned)
+            self._settle(env)
         else:
+            rng.fresh_key(self.rng[env])
             self._set_world(env, world)
         self.state.crowded[env] = 0
         targets, right, _ = self.state.counts[env].tolist()
         self.milestones_held[self._rows(env)] = right / targets >= _SHARES
 
-    def _begin_shape(self, env: int) -> None:
-        index = self._draw_shape(env)
-        kernels.spawn(self.rng[env], self._spawned, self.pitch)
-        self._set_cells(env, self._voxels[index], _NONE, self._spawned, self._laden)
-        self.state.text[env] = self._text_of[index]
-        self.state.begun[env] += 1
-
-    def _draw_shape(self, env: int) -> int:
-        """Index of a shape: of the easiest fifth at first, then of more and more."""
-        config, count = self.config, len(self.library)
-        share = 1.0
-        if config.curriculum:
-            grown = (self.state.begun[env] - config.easy_episodes) / max(1, config.growing_episodes)
-            share = config.easy_share + (1 - config.easy_share) * min(max(grown, 0.0), 1.0)
-        return int(rng.randint(self.rng[env], max(1, round(share * count))))
-
-    def _set_cells(
-        self, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray, carrying: np.ndarray
-    ) -> None:
-        """Make a world of numbers of cells."""
-        kernels.set_world(self.state, env, targets, filled, cells, carrying)
-        self._iou[env] = rewards.iou(self.state, env)
-        config = self.config
-        share = 8 * len(targets) / self.spec.agents_per_env
+    def _settle(self, env: int) -> None:
+        """What follows from a world that has been made: its IoU, its time and its scent."""
+        config, targets = self.config, int(self.state.counts[env, TARGETS])
+        self._iou[env] = self.state.counts[env, RIGHT] / (targets + self.state.counts[env, WRONG])
+        share = 8 * targets / self.spec.agents_per_env
         self.state.limit[env] = config.max_steps or int(150 * config.grid_size / 8 + share)
         self._measure(env)
 
@@ -305,7 +304,9 @@ class VoxelSwarm(BatchedEnv):
     def _set_world(self, env: int, world: dict[str, np.ndarray]) -> None:
         size = self.config.grid_size
         targets, filled, cells = (numbers_of(world[name], size) for name in ("targets", "filled", "agents"))
-        self._set_cells(env, np.unique(targets), np.unique(filled), cells, world["carrying"].astype(np.bool_))
+        kernels.set_world(self.state, env, np.unique(targets), np.unique(filled), cells)
+        self.state.carrying[env] = world["carrying"]
+        self._settle(env)
         self.state.text[env] = self._text_number.get(world["text"].tobytes().decode(), 0)
 
     def row_arrays(self) -> dict[str, np.ndarray]:

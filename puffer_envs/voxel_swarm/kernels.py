@@ -3,7 +3,7 @@
 import numpy as np
 
 from puffer_envs.jit import kernel, wide
-from puffer_envs.rng import randint
+from puffer_envs.rng import fresh_key, randint
 from puffer_envs.voxel_swarm import field
 from puffer_envs.voxel_swarm.state import (
     DOWN,
@@ -23,47 +23,38 @@ from puffer_envs.voxel_swarm.state import (
     X_UP,
     Z_DOWN,
     Z_UP,
+    Rules,
     Scent,
     Scratch,
+    Shapes,
     State,
 )
 
+_NOTHING = np.zeros(0, np.int32)
 PLACED, MISPLACED, MENDED = 1, 2, 3  # what an agent did in a step, beside 0
 
 
 @kernel
-def act(
-    state: State,
-    actions: np.ndarray,
-    deeds: np.ndarray,
-    pitch: int,
-    collisions: bool,
-    scent: Scent,
-    scratch: Scratch,
-    first: int,
-    last: int,
-) -> None:
-    """One step of the environments ``first`` to ``last`` - 1.
+def act(state: State, env: int, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scratch: Scratch) -> None:
+    """One step of an environment's agents.
 
     Args:
         actions: int32 [E * A].
         deeds: int8 [E * A], written: PLACED, MISPLACED, MENDED or 0.
-        collisions: moves into a cell where another agent is fail.
     """
     agents = state.cells.shape[1]
-    for env in range(first, last):
-        for agent in range(agents):
-            row = env * agents + agent
-            deeds[row] = 0
-            action = actions[row]
-            if action == PLACE:
-                if state.carrying[env, agent]:
-                    deeds[row] = place(state, env, agent, pitch, scent, scratch)
-            elif action == PICK:
-                deeds[row] = pick(state, env, agent, pitch, scent, scratch)
-            else:
-                move(state, env, agent, action, pitch, collisions)
-        state.crowded[env] += _sharing(state, env)
+    for agent in range(agents):
+        row = env * agents + agent
+        deeds[row] = 0
+        action = actions[row]
+        if action == PLACE:
+            if state.carrying[env, agent]:
+                deeds[row] = place(state, env, agent, rules.pitch, rules.scent, scratch)
+        elif action == PICK:
+            deeds[row] = pick(state, env, agent, rules.pitch, rules.scent, scratch)
+        else:
+            move(state, env, agent, action, rules.pitch, rules.collisions)
+    state.crowded[env] += _sharing(state, env)
 
 
 @kernel
@@ -205,10 +196,37 @@ def choose_sources(state: State, env: int, pitch: int, scent: Scent, scratch: Sc
 
 # -- new worlds ------------------------------------------------------------------------------------------------------
 @kernel
-def set_world(
-    state: State, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray, carrying: np.ndarray
-) -> None:
-    """Make a world of numbers of cells (int32), each of ``targets`` and of ``filled`` given once; no field yet."""
+def begin_shape(state: State, env: int, stream: np.ndarray, shapes: Shapes, pitch: int, spawned: np.ndarray) -> None:
+    """A new world of a shape that is drawn, no field yet.
+
+    Args:
+        stream: uint64 [2], the environment's.
+        spawned: int32 [A], working space.
+    """
+    fresh_key(stream)
+    shape = draw_shape(stream, shapes, state.begun[env])
+    spawn(stream, spawned, pitch)
+    set_world(state, env, shapes.cells[shapes.starts[shape] : shapes.starts[shape + 1]], _NOTHING, spawned)
+    state.carrying[env] = True
+    state.text[env] = shapes.texts[shape]
+    state.begun[env] += 1
+
+
+@kernel
+def draw_shape(stream: np.ndarray, shapes: Shapes, begun: int) -> int:
+    """Index of a shape: of the easiest at first, then of more and more."""
+    grown = min(max((begun - shapes.easy_episodes) / max(1, shapes.growing_episodes), 0.0), 1.0)
+    share = shapes.easy_share + (1 - shapes.easy_share) * grown
+    return randint(stream, max(1, round(share * shapes.texts.size)))
+
+
+@kernel
+def set_world(state: State, env: int, targets: np.ndarray, filled: np.ndarray, cells: np.ndarray) -> None:
+    """Make a world of numbers of cells (int32), each of ``targets`` and of ``filled`` given once; no field yet.
+
+    Args:
+        cells: where the agents are.
+    """
     blocks, wanted, crowd = state.blocks[env], state.targets[env], state.crowd[env]
     for cell in range(blocks.size):
         wanted[cell] = 0
@@ -226,7 +244,6 @@ def set_world(
     state.counts[env, WRONG] = filled.size - right
     for agent in range(cells.size):
         state.cells[env, agent] = cells[agent]
-        state.carrying[env, agent] = carrying[agent]
         crowd[cells[agent]] += 1
 
 

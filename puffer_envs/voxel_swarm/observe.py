@@ -14,8 +14,8 @@ from puffer_envs.voxel_swarm.state import (
     State,
 )
 
-_AT_SCENT = RELATIVE_LAYOUT["scent"].offset
-_AT_OTHERS = RELATIVE_LAYOUT["others"].offset
+_AT_SCENT = np.uint64(RELATIVE_LAYOUT["scent"].offset)
+_AT_OTHERS = np.uint64(RELATIVE_LAYOUT["others"].offset)
 _AT_DISTANCE = RELATIVE_LAYOUT["distance"].offset
 _AT_CARRYING = RELATIVE_LAYOUT["carrying"].offset
 _AT_TEXT = RELATIVE_LAYOUT["text"].offset
@@ -29,66 +29,71 @@ _NEUTRAL, _SLOPE, _CLIP = 128, 63, 2  # bytes of the scent: no difference, a cel
 _LEAST = _NEUTRAL - _CLIP * _SLOPE
 _NEAR = 8  # cells of the own distance that can be told apart
 _OTHER = 64  # for each other agent
+_LANES = np.uint64(32)
+_PATCH = np.uint64(PATCH)
+_ZERO, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @kernel
 def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.ndarray) -> None:
     """The observations of ``rows`` (indices) into ``out``, uint8 [E * A, 85].
 
+    Cells are gathered first and reckoned with as vectors: so it takes less than two thirds of the time that it takes
+    cell by cell. Their numbers are unsigned: numba asks of signed ones whether they count from the end.
+
     Args:
         unit: the field's value of a distance of one cell.
     """
     agents = state.cells.shape[1]
+    across, up = np.uint64(pitch * pitch), np.uint64(pitch)
+    block, crowd = np.zeros(_LANES, np.uint8), np.zeros(_LANES, np.uint16)
+    distance, scent = np.zeros(_LANES, np.int32), np.zeros(_LANES, np.uint8)
     for i in range(rows.size):
         row = rows[i]
         env, agent = row // agents, row % agents
-        cell = wide(state.cells[env, agent])
-        _write_patches(state.blocks[env], state.field[env], state.crowd[env], out[row], cell, pitch, unit)
-        _write_own(state, env, agent, cell, out[row], pitch, unit)
+        cell = np.uint64(state.cells[env, agent])
+        blocks, field, crowds = state.blocks[env], state.field[env], state.crowd[env]
+        at, column = _ZERO, cell - across - up - _ONE
+        for _ in range(3):
+            beside = column
+            for _ in range(3):
+                block[at], block[at + _ONE], block[at + _TWO] = _three(blocks, beside)
+                crowd[at], crowd[at + _ONE], crowd[at + _TWO] = _three(crowds, beside)
+                distance[at], distance[at + _ONE], distance[at + _TWO] = _three(field, beside)
+                at += _THREE
+                beside += up
+            column += across
+        own = wide(distance[_OWN])
+        crowd[_OWN] -= np.uint16(1)  # oneself is no other
+        for k in range(_LANES):
+            smelt = _LEAST if distance[k] == UNREACHABLE else _scent(own - distance[k], unit)
+            scent[k] = 0 if block[k] == OUTSIDE else smelt
+        if state.smell[env] == NO_SOURCE:
+            scent[:] = _NEUTRAL
+        elif block[_ABOVE] != OUTSIDE and not can_climb(blocks, cell, up):
+            scent[_ABOVE] = _LEAST  # it does not lead up where one cannot climb
+        for k in range(_PATCH):
+            out[row, k] = block[k]
+        for k in range(_PATCH):
+            out[row, _AT_SCENT + k] = scent[k]
+        for k in range(_PATCH):
+            out[row, _AT_OTHERS + k] = min(_OTHER * wide(crowd[k]), 255)
+        out[row, _AT_DISTANCE] = 255 if own >= _NEAR * unit else (own * 255 + _NEAR * unit // 2) // (_NEAR * unit)
+        out[row, _AT_CARRYING] = 255 if state.carrying[env, agent] else 0
+        out[row, _AT_TEXT] = state.text[env] & 255
+        out[row, _AT_TEXT + 1] = state.text[env] >> 8
 
 
 @kernel
-def _write_patches(
-    blocks: np.ndarray, field: np.ndarray, crowd: np.ndarray, out: np.ndarray, cell: int, pitch: int, unit: int
-) -> None:
-    own = wide(field[cell])
-    at = 0
-    for dx in range(-1, 2):
-        for dy in range(-1, 2):
-            corner = cell + (dx * pitch + dy) * pitch - 1
-            for dz in range(3):
-                beside = corner + dz
-                block = blocks[beside]
-                out[at] = block
-                out[_AT_SCENT + at] = 0 if block == OUTSIDE else _scent(own, wide(field[beside]), unit)
-                out[_AT_OTHERS + at] = min(_OTHER * wide(crowd[beside]), 255)
-                at += 1
+def _three(array: np.ndarray, at: int) -> tuple[int, int, int]:
+    return array[at], array[at + _ONE], array[at + _TWO]
 
 
 @kernel
-def _scent(own: int, there: int, unit: int) -> int:
-    """A byte: by how many cells it is nearer there."""
-    if there == UNREACHABLE:
-        return _LEAST
-    difference = (own - there) * _SLOPE
-    if unit != 1:
-        difference = round(difference / unit)
+def _scent(nearer: int, unit: int) -> int:
+    """A byte: by how many cells a place is nearer; ``nearer`` in units of the field."""
+    difference = nearer * _SLOPE if unit == 1 else round(nearer * _SLOPE / unit)
     return _NEUTRAL + min(max(difference, -_CLIP * _SLOPE), _CLIP * _SLOPE)
-
-
-@kernel
-def _write_own(state: State, env: int, agent: int, cell: int, out: np.ndarray, pitch: int, unit: int) -> None:
-    """What is not of the patches alone: oneself is no other, and no scent leads up where one cannot climb."""
-    own = wide(state.field[env, cell])
-    out[_AT_OTHERS + _OWN] = min(_OTHER * (wide(state.crowd[env, cell]) - 1), 255)
-    if state.smell[env] == NO_SOURCE:
-        out[_AT_SCENT : _AT_SCENT + PATCH] = _NEUTRAL
-    elif out[_ABOVE] != OUTSIDE and not can_climb(state.blocks[env], cell, pitch):
-        out[_AT_SCENT + _ABOVE] = _LEAST
-    out[_AT_DISTANCE] = 255 if own >= _NEAR * unit else (own * 255 + _NEAR * unit // 2) // (_NEAR * unit)
-    out[_AT_CARRYING] = 255 if state.carrying[env, agent] else 0
-    out[_AT_TEXT] = state.text[env] & 255
-    out[_AT_TEXT + 1] = state.text[env] >> 8
 
 
 @kernel

@@ -30,8 +30,8 @@ def is_whole(state: State, env: int) -> bool:
 
 
 @kernel
-def score(state: State, deeds: np.ndarray, before: np.ndarray, terms: np.ndarray, as_original: bool) -> None:
-    """The terms of a step of all agents.
+def score(state: State, env: int, deeds: np.ndarray, before: np.ndarray, terms: np.ndarray, as_original: bool) -> None:
+    """The terms of a step of one environment's agents.
 
     Args:
         deeds: int8 [E * A], what each agent did.
@@ -40,41 +40,42 @@ def score(state: State, deeds: np.ndarray, before: np.ndarray, terms: np.ndarray
         as_original: whether the original's terms are wanted too.
     """
     agents = state.cells.shape[1]
-    for env in range(before.size):
-        now = np.float32(iou(state, env))
-        gain = now - before[env]
-        before[env] = now
-        success = 1.0 if is_whole(state, env) else 0.0
-        for row in range(env * agents, (env + 1) * agents):
-            terms[row, _PLACED] = deeds[row] == PLACED
-            terms[row, _WRONG] = deeds[row] == MISPLACED
-            terms[row, _MENDED] = deeds[row] == MENDED
-            terms[row, _IOU] = gain
-            terms[row, _STEP] = 1.0
-            terms[row, _SUCCESS] = success
-        if as_original:
-            _score_as_original(state, terms, env)
+    now = np.float32(iou(state, env))
+    gain = now - before[env]
+    before[env] = now
+    success = 1.0 if is_whole(state, env) else 0.0
+    for row in range(env * agents, (env + 1) * agents):
+        of = terms[row]
+        of[_PLACED] = deeds[row] == PLACED
+        of[_WRONG] = deeds[row] == MISPLACED
+        of[_MENDED] = deeds[row] == MENDED
+        of[_IOU] = gain
+        of[_STEP] = 1.0
+        of[_SUCCESS] = success
+    if as_original:
+        _score_as_original(state, terms, env)
 
 
 @kernel
-def shows_more(state: State, shares: np.ndarray, held: np.ndarray) -> bool:
-    """Whether any world has more built than the milestones that it holds say.
+def shows_more(state: State, env: int, shares: np.ndarray, held: np.ndarray) -> bool:
+    """Whether a world has more built than the milestones that it holds say.
 
     Args:
         shares: float64 [M], share of the targets that each milestone asks for.
         held: bool [E * A, M].
     """
-    agents = state.cells.shape[1]
-    for env in range(state.counts.shape[0]):
-        for milestone in range(shares.size):
-            if not held[env * agents, milestone] and recall(state, env) >= shares[milestone]:
-                return True
+    first = env * state.cells.shape[1]
+    for milestone in range(shares.size):
+        if not held[first, milestone] and recall(state, env) >= shares[milestone]:
+            return True
     return False
 
 
 @kernel
-def end(state: State, steps: np.ndarray, enough: float, terminals: np.ndarray, truncations: np.ndarray) -> None:
-    """Which episodes end: those whose shape is whole, then those that are out of time.
+def end(
+    state: State, env: int, steps: np.ndarray, enough: float, terminals: np.ndarray, truncations: np.ndarray
+) -> None:
+    """Whether an episode ends: its shape is whole, else it may be out of time.
 
     Args:
         steps: int32 [E * A], steps of each episode before this one.
@@ -82,12 +83,11 @@ def end(state: State, steps: np.ndarray, enough: float, terminals: np.ndarray, t
         terminals: bool [E * A], written like ``truncations``.
     """
     agents = state.cells.shape[1]
-    for env in range(state.counts.shape[0]):
-        done = is_whole(state, env) if enough >= 1 else recall(state, env) > enough
-        late = steps[env * agents] + 1 >= state.limit[env]
-        for row in range(env * agents, (env + 1) * agents):
-            terminals[row] = done
-            truncations[row] = late and not done
+    done = is_whole(state, env) if enough >= 1 else recall(state, env) > enough
+    late = not done and steps[env * agents] + 1 >= state.limit[env]
+    for row in range(env * agents, (env + 1) * agents):
+        terminals[row] = done
+        truncations[row] = late
 
 
 @kernel

@@ -60,6 +60,27 @@ class Scent(NamedTuple):
     all_targets: bool  # filled targets go on smelling
 
 
+class Rules(NamedTuple):
+    """What kernels need to know of the configuration."""
+
+    pitch: int  # P
+    collisions: bool  # moves into a cell where another agent is fail
+    scent: Scent
+    enough: float  # an episode ends when a greater share of the targets is filled; 1: when the shape is whole
+    as_original: bool  # whether the original's reward terms are wanted
+
+
+class Shapes(NamedTuple):
+    """The library that new worlds are drawn from, the shape with the fewest voxels first."""
+
+    cells: np.ndarray  # int32 [V], numbers of cells of all shapes, one after the other
+    starts: np.ndarray  # int64 [S + 1], where each begins and the last ends
+    texts: np.ndarray  # int32 [S], numbers of their texts
+    easy_share: float  # share of the shapes that an environment begins with; 1: no curriculum
+    easy_episodes: int  # new shapes from that share alone
+    growing_episodes: int  # and so many more until all
+
+
 class Scratch(NamedTuple):
     """Working space of one thread."""
 
