@@ -39,48 +39,50 @@ def act(state: State, env: int, actions: np.ndarray, deeds: np.ndarray, rules: R
     """One step of an environment's agents.
 
     Args:
-        actions: int32 [E * A].
-        deeds: int8 [E * A], written: PLACED, MISPLACED, MENDED or 0.
+        actions: int32 [A].
+        deeds: int8 [A], written: PLACED, MISPLACED, MENDED or 0.
     """
-    agents = state.cells.shape[1]
-    for agent in range(agents):
-        row = env * agents + agent
-        deeds[row] = 0
-        action = actions[row]
+    blocks, targets, crowd = state.blocks[env], state.targets[env], state.crowd[env]
+    cells, carrying = state.cells[env], state.carrying[env]
+    for agent in range(actions.size):
+        action, cell = actions[agent], wide(cells[agent])
+        deeds[agent] = 0
         if action == PLACE:
-            if state.carrying[env, agent]:
-                deeds[row] = place(state, env, agent, rules.pitch, rules.scent, scratch)
+            if carrying[agent] and blocks[cell] == EMPTY:  # in a filled cell the block stays in hand
+                carrying[agent] = False
+                deeds[agent] = PLACED if targets[cell] != 0 else MISPLACED
+                place(state, env, cell, targets[cell] != 0, rules, scratch)
         elif action == PICK:
-            deeds[row] = pick(state, env, agent, rules.pitch, rules.scent, scratch)
+            # Full hands take a wrong block away, too. Blocks come out of the air without end, so nothing is gained by
+            # it but this: were it refused, a shape complete but for its wrong blocks could not be finished by agents
+            # that all carry one, for want of a place to put it.
+            if blocks[cell] == EMPTY:
+                carrying[agent] = True
+            elif targets[cell] == 0:
+                carrying[agent] = True
+                deeds[agent] = MENDED
+                take_away(state, env, cell, rules, scratch)
         else:
-            move(state, env, agent, action, rules.pitch, rules.collisions)
-    state.crowded[env] += _sharing(state, env)
+            to = destination(blocks, cell, action, rules.pitch)
+            if to != cell and not (rules.collisions and crowd[to] > 0):
+                crowd[cell] -= 1
+                crowd[to] += 1
+                cells[agent] = to
+    state.crowded[env] += _sharing(crowd, cells)
 
 
 @kernel
-def _sharing(state: State, env: int) -> int:
+def _sharing(crowd: np.ndarray, cells: np.ndarray) -> int:
     """Agents in the cell of one of lower index: all but one of each cell."""
     distinct = 0.0
-    for agent in range(state.cells.shape[1]):
-        distinct += 1.0 / state.crowd[env, state.cells[env, agent]]
-    return state.cells.shape[1] - round(distinct)
-
-
-@kernel
-def move(state: State, env: int, agent: int, action: int, pitch: int, collisions: bool) -> None:
-    """A step to a side, down, or up where one can climb; none off the grid."""
-    cell = wide(state.cells[env, agent])
-    to = destination(state.blocks[env], cell, action, pitch)
-    if to == cell or (collisions and state.crowd[env, to] > 0):
-        return
-    state.crowd[env, cell] -= 1
-    state.crowd[env, to] += 1
-    state.cells[env, agent] = to
+    for agent in range(cells.size):
+        distinct += 1.0 / crowd[cells[agent]]
+    return cells.size - round(distinct)
 
 
 @kernel
 def destination(blocks: np.ndarray, cell: int, action: int, pitch: int) -> int:
-    """Where a move leads; the cell itself where it fails."""
+    """Where a move leads, to a side, down, or up where one can climb; the cell itself where it fails."""
     to = cell
     if action == X_DOWN:
         to = cell - pitch * pitch
@@ -99,68 +101,37 @@ def destination(blocks: np.ndarray, cell: int, action: int, pitch: int) -> int:
 
 # -- blocks ----------------------------------------------------------------------------------------------------------
 @kernel
-def place(state: State, env: int, agent: int, pitch: int, scent: Scent, scratch: Scratch) -> int:
-    """Leave the block in the agent's own cell; in a filled one it stays in hand."""
-    cell = wide(state.cells[env, agent])
-    if state.blocks[env, cell] != EMPTY:
-        return 0
-    state.blocks[env, cell] = FILLED
-    state.carrying[env, agent] = False
-    is_target = state.targets[env, cell] != 0
-    state.counts[env, RIGHT if is_target else WRONG] += 1
-    _follow_placing(state, env, cell, is_target, pitch, scent, scratch)
-    return PLACED if is_target else MISPLACED
-
-
-@kernel
-def _follow_placing(
-    state: State, env: int, cell: int, is_target: bool, pitch: int, scent: Scent, scratch: Scratch
-) -> None:
-    """The scent after a block was placed."""
-    blocks, distances = state.blocks[env], state.field[env]
-    was_last = is_target and state.counts[env, RIGHT] == state.counts[env, TARGETS]
+def place(state: State, env: int, cell: int, is_target: bool, rules: Rules, scratch: Scratch) -> None:
+    """A block stands in a cell that was empty; the scent follows."""
+    blocks, distances, counts, pitch = state.blocks[env], state.field[env], state.counts[env], rules.pitch
+    blocks[cell] = FILLED
+    counts[RIGHT if is_target else WRONG] += 1
+    was_last = is_target and counts[RIGHT] == counts[TARGETS]
     is_mistake = not is_target and state.smell[env] != UNFILLED
-    if not scent.walk:
-        state.stale[env] |= was_last or is_mistake or (is_target and not scent.all_targets)
+    ends = is_target and not rules.scent.all_targets
+    if not rules.scent.walk:
+        state.stale[env] |= was_last or is_mistake or ends
     elif was_last:
-        choose_sources(state, env, pitch, scent, scratch)
+        choose_sources(state, env, pitch, rules.scent, scratch)
     else:
         field.open_edge(blocks, distances, pitch, cell + pitch, scratch.queue)
         if is_mistake:
             state.smell[env] = MISTAKES
             field.add_source(blocks, distances, pitch, cell, scratch.queue)
-        elif is_target and not scent.all_targets:
+        elif ends:
             field.end_source(blocks, distances, pitch, cell, scratch)
 
 
 @kernel
-def pick(state: State, env: int, agent: int, pitch: int, scent: Scent, scratch: Scratch) -> int:
-    """Take a wrong block out of the agent's own cell, or one out of the air. Full hands take a wrong one away, too.
-
-    Blocks come out of the air without end, so nothing is gained by it but this: were it refused, a shape that is
-    complete but for its wrong blocks could not be finished by agents that all carry one, for want of a place to put it.
-    """
-    cell = wide(state.cells[env, agent])
-    if state.blocks[env, cell] == EMPTY:
-        state.carrying[env, agent] = True
-        return 0
-    if state.targets[env, cell] != 0:
-        return 0
-    state.blocks[env, cell] = EMPTY
-    state.carrying[env, agent] = True
-    state.counts[env, WRONG] -= 1
-    _follow_picking(state, env, cell, pitch, scent, scratch)
-    return MENDED
-
-
-@kernel
-def _follow_picking(state: State, env: int, cell: int, pitch: int, scent: Scent, scratch: Scratch) -> None:
-    """The scent after a wrong block was taken away."""
-    blocks, distances = state.blocks[env], state.field[env]
+def take_away(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
+    """A wrong block is gone from its cell; the scent follows."""
+    blocks, distances, counts, pitch = state.blocks[env], state.field[env], state.counts[env], rules.pitch
+    blocks[cell] = EMPTY
+    counts[WRONG] -= 1
     was_source = state.smell[env] == MISTAKES
-    if not scent.walk:
+    if not rules.scent.walk:
         state.stale[env] |= was_source
-    elif was_source and state.counts[env, WRONG] == 0:
+    elif was_source and counts[WRONG] == 0:
         state.smell[env] = NO_SOURCE
         field.clear(distances)
     else:
@@ -171,22 +142,23 @@ def _follow_picking(state: State, env: int, cell: int, pitch: int, scent: Scent,
 
 # -- the scent of a whole world ----------------------------------------------------------------------------------------
 @kernel
-def is_source(state: State, env: int, cell: int, unfilled: bool, scent: Scent) -> bool:
+def is_source(block: int, target: int, unfilled: bool, all_targets: bool) -> bool:
     """Whether a cell smells: an unfilled target, or where there is none any more (``unfilled``) a wrong block."""
     if unfilled:
-        return state.targets[env, cell] != 0 and (scent.all_targets or state.blocks[env, cell] == EMPTY)
-    return state.blocks[env, cell] == FILLED and state.targets[env, cell] == 0
+        return target != 0 and (all_targets or block == EMPTY)
+    return block == FILLED and target == 0
 
 
 @kernel
 def choose_sources(state: State, env: int, pitch: int, scent: Scent, scratch: Scratch) -> None:
     """The field of `walk` afresh."""
-    blocks, distances, queue = state.blocks[env], state.field[env], scratch.queue
+    blocks, targets, distances, queue = state.blocks[env], state.targets[env], state.field[env], scratch.queue
     unfilled = state.counts[env, RIGHT] < state.counts[env, TARGETS]
+    all_targets = scent.all_targets
     field.clear(distances)
     count = 0
     for cell in range(blocks.size):
-        if is_source(state, env, cell, unfilled, scent):
+        if is_source(blocks[cell], targets[cell], unfilled, all_targets):
             distances[cell] = 0
             queue[count] = cell
             count += 1
