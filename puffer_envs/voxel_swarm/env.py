@@ -38,6 +38,7 @@ from puffer_envs.voxel_swarm.state import (
     allocate_scratch,
     numbers_of,
     voxels_of,
+    ways,
 )
 
 __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
@@ -147,6 +148,7 @@ class VoxelSwarm(BatchedEnv):
         self._any_more = False  # some world shows a milestone that it does not hold
         self._rules = Rules(
             self.pitch,
+            ways(config.grid_size),
             config.collisions,
             self._scent,
             1.0 if config.success_recall is None else config.success_recall,

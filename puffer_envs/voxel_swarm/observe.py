@@ -3,8 +3,8 @@
 import numpy as np
 
 from puffer_envs.jit import kernel, wide
-from puffer_envs.voxel_swarm.field import can_climb
 from puffer_envs.voxel_swarm.state import (
+    EMPTY,
     NO_SOURCE,
     ORIGINAL_LAYOUT,
     OUTSIDE,
@@ -44,22 +44,23 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
     Args:
         unit: the field's value of a distance of one cell.
     """
-    agents = state.cells.shape[1]
+    blocks, crowds, field, cells = state.blocks, state.crowd, state.field, state.cells
+    carrying, texts, sources = state.carrying, state.text, state.smell
+    agents = cells.shape[1]
     across, up = np.uint64(pitch * pitch), np.uint64(pitch)
     block, crowd = np.zeros(_LANES, np.uint8), np.zeros(_LANES, np.uint16)
     distance, scent = np.zeros(_LANES, np.int32), np.zeros(_LANES, np.uint8)
     for i in range(rows.size):
         row = rows[i]
         env, agent = row // agents, row % agents
-        cell = np.uint64(state.cells[env, agent])
-        blocks, field, crowds = state.blocks[env], state.field[env], state.crowd[env]
+        cell = np.uint64(cells[env, agent])
         at, column = _ZERO, cell - across - up - _ONE
         for _ in range(3):
             beside = column
             for _ in range(3):
-                block[at], block[at + _ONE], block[at + _TWO] = _three(blocks, beside)
-                crowd[at], crowd[at + _ONE], crowd[at + _TWO] = _three(crowds, beside)
-                distance[at], distance[at + _ONE], distance[at + _TWO] = _three(field, beside)
+                block[at], block[at + _ONE], block[at + _TWO] = _three(blocks, env, beside)
+                crowd[at], crowd[at + _ONE], crowd[at + _TWO] = _three(crowds, env, beside)
+                distance[at], distance[at + _ONE], distance[at + _TWO] = _three(field, env, beside)
                 at += _THREE
                 beside += up
             column += across
@@ -68,9 +69,9 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         for k in range(_LANES):
             smelt = _LEAST if distance[k] == UNREACHABLE else _scent(own - distance[k], unit)
             scent[k] = 0 if block[k] == OUTSIDE else smelt
-        if state.smell[env] == NO_SOURCE:
+        if sources[env] == NO_SOURCE:
             scent[:] = _NEUTRAL
-        elif block[_ABOVE] != OUTSIDE and not can_climb(blocks, cell, up):
+        elif block[_ABOVE] != OUTSIDE and blocks[env, cell - up] == EMPTY:
             scent[_ABOVE] = _LEAST  # it does not lead up where one cannot climb
         for k in range(_PATCH):
             out[row, k] = block[k]
@@ -79,14 +80,14 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         for k in range(_PATCH):
             out[row, _AT_OTHERS + k] = min(_OTHER * wide(crowd[k]), 255)
         out[row, _AT_DISTANCE] = 255 if own >= _NEAR * unit else (own * 255 + _NEAR * unit // 2) // (_NEAR * unit)
-        out[row, _AT_CARRYING] = 255 if state.carrying[env, agent] else 0
-        out[row, _AT_TEXT] = state.text[env] & 255
-        out[row, _AT_TEXT + 1] = state.text[env] >> 8
+        out[row, _AT_CARRYING] = 255 if carrying[env, agent] else 0
+        out[row, _AT_TEXT] = texts[env] & 255
+        out[row, _AT_TEXT + 1] = texts[env] >> 8
 
 
 @kernel
-def _three(array: np.ndarray, at: int) -> tuple[int, int, int]:
-    return array[at], array[at + _ONE], array[at + _TWO]
+def _three(array: np.ndarray, env: int, at: int) -> tuple[int, int, int]:
+    return array[env, at], array[env, at + _ONE], array[env, at + _TWO]
 
 
 @kernel

@@ -11,75 +11,102 @@ TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _PLACED, _WRONG, _MENDED, _IOU, _STEP, _SUCCESS, _ON_TARGET, _ON_WRONG, _MATCH, _EMPTY_HANDED = range(len(TERMS))
 
 
-# `counts` int32 [3] is one environment's. Kernels take the arrays that they need, not all of `State`: each call counts
-# one more user of every array that it is given and one less in the end, which takes longer than what these do.
+# `counts` is `State.counts`. Kernels take the arrays that they need, not all of `State`, and rows by number: each call,
+# and each view, counts one more user of an array and one less in the end, which takes longer than what these do.
 @kernel
-def iou(counts: np.ndarray) -> float:
+def iou(counts: np.ndarray, env: int) -> float:
     """Filled targets over all cells that are filled or targets."""
-    return counts[RIGHT] / (counts[TARGETS] + counts[WRONG])
+    return counts[env, RIGHT] / (counts[env, TARGETS] + counts[env, WRONG])
 
 
 @kernel
-def recall(counts: np.ndarray) -> float:
+def recall(counts: np.ndarray, env: int) -> float:
     """Share of the targets that are filled."""
-    return counts[RIGHT] / counts[TARGETS]
+    return counts[env, RIGHT] / counts[env, TARGETS]
 
 
 @kernel
-def is_whole(counts: np.ndarray) -> bool:
+def is_whole(counts: np.ndarray, env: int) -> bool:
     """Every target is filled and nothing else is."""
-    return counts[RIGHT] == counts[TARGETS] and counts[WRONG] == 0
+    return counts[env, RIGHT] == counts[env, TARGETS] and counts[env, WRONG] == 0
 
 
 @kernel
-def is_over(counts: np.ndarray, enough: float) -> bool:
-    """Whether so much stands that the episode ends: ``enough`` as in `Rules`."""
-    return is_whole(counts) if enough >= 1 else recall(counts) > enough
-
-
-@kernel
-def score(counts: np.ndarray, deeds: np.ndarray, gain: float, terms: np.ndarray) -> None:
-    """The terms of a step of one environment's agents.
+def score(counts: np.ndarray, deeds: np.ndarray, before: np.ndarray, terms: np.ndarray) -> None:
+    """The terms of a step of all agents.
 
     Args:
-        deeds: int8 [A], what each agent did.
-        gain: of IoU.
-        terms: float32 [A, K], zeros; written.
+        deeds: int8 [E * A], what each agent did.
+        before: float32 [E], the IoU before the step; after it when this returns.
+        terms: float32 [E * A, K], zeros; written.
     """
-    success = np.float32(is_whole(counts))
-    for agent in range(deeds.size):
-        deed = deeds[agent]
-        terms[agent, _PLACED] = deed == PLACED
-        terms[agent, _WRONG] = deed == MISPLACED
-        terms[agent, _MENDED] = deed == MENDED
-        terms[agent, _IOU] = gain
-        terms[agent, _STEP] = 1.0
-        terms[agent, _SUCCESS] = success
+    agents = deeds.size // before.size
+    for env in range(before.size):
+        now = np.float32(iou(counts, env))
+        gain, success = now - before[env], np.float32(is_whole(counts, env))
+        before[env] = now
+        for row in range(env * agents, (env + 1) * agents):
+            deed = deeds[row]
+            terms[row, _PLACED] = deed == PLACED
+            terms[row, _WRONG] = deed == MISPLACED
+            terms[row, _MENDED] = deed == MENDED
+            terms[row, _IOU] = gain
+            terms[row, _STEP] = 1.0
+            terms[row, _SUCCESS] = success
+
+
+@kernel
+def end(
+    counts: np.ndarray,
+    limits: np.ndarray,
+    steps: np.ndarray,
+    enough: float,
+    terminals: np.ndarray,
+    truncations: np.ndarray,
+) -> None:
+    """Which episodes end: those of which so much stands, then those that are out of time.
+
+    Args:
+        limits: int32 [E], steps that each episode may last.
+        steps: int32 [E * A], steps of each episode before this one.
+        enough: an episode ends when a greater share of the targets is filled; 1: when the shape is whole.
+        terminals: bool [E * A], written like ``truncations``.
+    """
+    agents = steps.size // limits.size
+    for env in range(limits.size):
+        done = is_whole(counts, env) if enough >= 1 else recall(counts, env) > enough
+        late = not done and steps[env * agents] + 1 >= limits[env]
+        for row in range(env * agents, (env + 1) * agents):
+            terminals[row] = done
+            truncations[row] = late
 
 
 @kernel
 def shows_more(counts: np.ndarray, shares: np.ndarray, held: np.ndarray) -> bool:
-    """Whether a world has more built than the milestones that it holds say.
+    """Whether any world has more built than the milestones that it holds say.
 
     Args:
         shares: float64 [M], share of the targets that each milestone asks for.
-        held: bool [M].
+        held: bool [E * A, M].
     """
-    built = recall(counts)
+    agents = held.shape[0] // counts.shape[0]
     more = False
-    for milestone in range(shares.size):
-        more |= built >= shares[milestone] and not held[milestone]
+    for env in range(counts.shape[0]):
+        built = recall(counts, env)
+        for milestone in range(shares.size):
+            more |= built >= shares[milestone] and not held[env * agents, milestone]
     return more
 
 
 @kernel
-def score_as_original(state: State, env: int, terms: np.ndarray) -> None:
-    """What is, not what happened, once all agents have moved; ``terms`` float32 [A, K]."""
-    match = recall(state.counts[env])
-    for agent in range(state.cells.shape[1]):
+def score_as_original(state: State, terms: np.ndarray) -> None:
+    """What is, not what happened, once all agents have moved; ``terms`` float32 [E * A, K]."""
+    agents = state.cells.shape[1]
+    for row in range(terms.shape[0]):
+        env, agent = row // agents, row % agents
         cell = state.cells[env, agent]
         filled, wanted = state.blocks[env, cell] != EMPTY, state.targets[env, cell] != 0
-        terms[agent, _ON_TARGET] = filled and wanted
-        terms[agent, _ON_WRONG] = filled and not wanted
-        terms[agent, _MATCH] = match
-        terms[agent, _EMPTY_HANDED] = not filled and wanted and not state.carrying[env, agent]
+        terms[row, _ON_TARGET] = filled and wanted
+        terms[row, _ON_WRONG] = filled and not wanted
+        terms[row, _MATCH] = recall(state.counts, env)
+        terms[row, _EMPTY_HANDED] = not filled and wanted and not state.carrying[env, agent]

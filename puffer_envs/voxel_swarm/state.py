@@ -49,7 +49,8 @@ class State(NamedTuple):
     counts: np.ndarray  # int32 [E, 3], targets, filled targets, wrong blocks
     limit: np.ndarray  # int32 [E], steps that the episode may last
     text: np.ndarray  # int32 [E], number of the text of the shape
-    crowded: np.ndarray  # int64 [E], agents that shared a cell with an earlier one, summed over the episode
+    shared: np.ndarray  # int64 [E], agents in the cell of one of lower index: all but one of each cell
+    crowded: np.ndarray  # int64 [E], the same summed over the steps of the episode
     begun: np.ndarray  # int32 [E], new shapes begun: how far the curriculum of sizes has come
 
 
@@ -64,6 +65,7 @@ class Rules(NamedTuple):
     """What kernels need to know of the configuration."""
 
     pitch: int  # P
+    ways: np.ndarray  # int64 [6], what the number of a cell changes by with each move
     collisions: bool  # moves into a cell where another agent is fail
     scent: Scent
     enough: float  # an episode ends when a greater share of the targets is filled; 1: when the shape is whole
@@ -79,6 +81,13 @@ class Shapes(NamedTuple):
     easy_share: float  # share of the shapes that an environment begins with; 1: no curriculum
     easy_episodes: int  # new shapes from that share alone
     growing_episodes: int  # and so many more until all
+
+
+def ways(grid_size: int) -> np.ndarray:
+    """What the number of a cell changes by with actions X_DOWN to DOWN, int64 [6]."""
+    pitch = grid_size + 2
+    changes = {X_DOWN: -(pitch**2), Z_UP: 1, X_UP: pitch**2, Z_DOWN: -1, UP: pitch, DOWN: -pitch}
+    return np.array([changes[action] for action in range(PLACE)], np.int64)
 
 
 class Scratch(NamedTuple):
@@ -109,6 +118,7 @@ def allocate(num_envs: int, num_agents: int, grid_size: int) -> State:
         counts=np.zeros((num_envs, 3), np.int32),
         limit=np.zeros(num_envs, np.int32),
         text=np.zeros(num_envs, np.int32),
+        shared=np.zeros(num_envs, np.int64),
         crowded=np.zeros(num_envs, np.int64),
         begun=np.zeros(num_envs, np.int32),
     )

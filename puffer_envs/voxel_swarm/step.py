@@ -22,34 +22,15 @@ def play(
     rules: Rules,
     scratch: Scratch,
 ) -> bool:
-    """Act, score, end.
-
-    Args:
-        actions: int32 [E * A].
-        deeds: int8 [E * A], written: what each agent did.
-        iou: float32 [E], before the step; after it when this returns.
-        terms: float32 [E * A, K], zeros; written.
-        terminals: bool [E * A], written like ``truncations``.
-        steps: int32 [E * A], steps of each episode before this one.
-        shares: float64 [M], share of the targets that each milestone asks for.
-        held: bool [E * A, M], milestones.
+    """Act, score, end; the arrays are those of `kernels.act` and of `rewards`.
 
     Returns:
         whether any world has more built than the milestones that it holds say.
     """
-    agents = state.cells.shape[1]
-    all_counts, limits = state.counts, state.limit
-    any_more = False
-    for env in range(iou.size):
-        first, last = env * agents, (env + 1) * agents
-        kernels.act(state, env, actions[first:last], deeds[first:last], rules, scratch)
-        counts = all_counts[env]
-        now = np.float32(rewards.iou(counts))
-        rewards.score(counts, deeds[first:last], now - iou[env], terms[first:last])
-        if rules.as_original:
-            rewards.score_as_original(state, env, terms[first:last])
-        iou[env] = now
-        terminals[first:last] = over = rewards.is_over(counts, rules.enough)
-        truncations[first:last] = not over and steps[first] + 1 >= limits[env]
-        any_more |= rewards.shows_more(counts, shares, held[first])
-    return any_more
+    counts = state.counts
+    kernels.act(state, actions, deeds, rules, scratch)
+    rewards.score(counts, deeds, iou, terms)
+    if rules.as_original:
+        rewards.score_as_original(state, terms)
+    rewards.end(counts, state.limit, steps, rules.enough, terminals, truncations)
+    return rewards.shows_more(counts, shares, held)
