@@ -39,7 +39,8 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
     """
     blocks, targets, crowd = state.blocks, state.targets, state.crowd
     cells, carrying, shared, crowded = state.cells, state.carrying, state.shared, state.crowded
-    ways, pitch, collisions = rules.ways, rules.pitch, rules.collisions
+    distances, sources, counts, queue = state.field, state.smell, state.counts, scratch.queue
+    ways, pitch, collisions, walks = rules.ways, rules.pitch, rules.collisions, rules.scent.walk
     agents = cells.shape[1]
     for row in range(actions.size):
         env, agent, action = row // agents, row % agents, actions[row]
@@ -48,8 +49,18 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
         if action == PLACE:
             if carrying[env, agent] and blocks[env, cell] == EMPTY:  # in a filled cell the block stays in hand
                 carrying[env, agent] = False
-                deeds[row] = PLACED if targets[env, cell] != 0 else MISPLACED
-                place(state, env, cell, rules, scratch)
+                blocks[env, cell] = FILLED
+                if targets[env, cell] != 0:
+                    deeds[row] = PLACED
+                    counts[env, RIGHT] += 1
+                    follow_right(state, env, cell, rules, scratch)
+                else:
+                    deeds[row] = MISPLACED
+                    counts[env, WRONG] += 1
+                    if walks and sources[env] == UNFILLED:
+                        field.open_edge(blocks[env], distances[env], pitch, cell + pitch, queue)
+                    else:
+                        follow_wrong(state, env, cell, rules, scratch)
         elif action == PICK:
             # Full hands take a wrong block away, too. Blocks come out of the air without end, so nothing is gained by
             # it but this: were it refused, a shape complete but for its wrong blocks could not be finished by agents
@@ -58,8 +69,13 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
                 carrying[env, agent] = True
             elif targets[env, cell] == 0:
                 carrying[env, agent] = True
+                blocks[env, cell] = EMPTY
                 deeds[row] = MENDED
-                take_away(state, env, cell, rules, scratch)
+                counts[env, WRONG] -= 1
+                if walks and sources[env] == UNFILLED:
+                    field.close_edge(blocks[env], distances[env], pitch, cell + pitch, scratch)
+                else:
+                    follow_mended(state, env, cell, rules, scratch)
         else:
             to = cell + ways[action]
             # Not off the grid, and up only where one can climb. In one expression, without a branch for each direction:
@@ -74,46 +90,51 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
     crowded += shared
 
 
-# -- blocks ----------------------------------------------------------------------------------------------------------
+# -- the scent after a block has come or gone --------------------------------------------------------------------------
 @kernel
-def place(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
-    """A block stands in a cell that was empty; the scent follows."""
-    is_target = state.targets[env, cell] != 0
-    blocks, distances, counts, pitch = state.blocks[env], state.field[env], state.counts[env], rules.pitch
-    blocks[cell] = FILLED
-    counts[RIGHT if is_target else WRONG] += 1
-    was_last = is_target and counts[RIGHT] == counts[TARGETS]
-    is_mistake = not is_target and state.smell[env] != UNFILLED
-    ends = is_target and not rules.scent.all_targets
+def follow_right(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
+    """A target has been filled."""
+    blocks, distances = state.blocks[env], state.field[env]
+    was_last = state.counts[env, RIGHT] == state.counts[env, TARGETS]
+    ends = not rules.scent.all_targets
     if not rules.scent.walk:
-        state.stale[env] |= was_last or is_mistake or ends
+        state.stale[env] |= was_last or ends
     elif was_last:
-        choose_sources(state, env, pitch, rules.scent, scratch)
+        choose_sources(state, env, rules.pitch, rules.scent, scratch)
     else:
-        field.open_edge(blocks, distances, pitch, cell + pitch, scratch.queue)
-        if is_mistake:
-            state.smell[env] = MISTAKES
-            field.add_source(blocks, distances, pitch, cell, scratch.queue)
-        elif ends:
-            field.end_source(blocks, distances, pitch, cell, scratch)
+        field.open_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch.queue)
+        if ends:
+            field.end_source(blocks, distances, rules.pitch, cell, scratch)
 
 
 @kernel
-def take_away(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
-    """A wrong block is gone from its cell; the scent follows."""
-    blocks, distances, counts, pitch = state.blocks[env], state.field[env], state.counts[env], rules.pitch
-    blocks[cell] = EMPTY
-    counts[WRONG] -= 1
+def follow_wrong(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
+    """A block has been placed elsewhere."""
+    blocks, distances = state.blocks[env], state.field[env]
+    is_source = state.smell[env] != UNFILLED  # every target is filled: it has to go again
+    if not rules.scent.walk:
+        state.stale[env] |= is_source
+        return
+    field.open_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch.queue)
+    if is_source:
+        state.smell[env] = MISTAKES
+        field.add_source(blocks, distances, rules.pitch, cell, scratch.queue)
+
+
+@kernel
+def follow_mended(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
+    """A wrong block has been taken away."""
+    blocks, distances = state.blocks[env], state.field[env]
     was_source = state.smell[env] == MISTAKES
     if not rules.scent.walk:
         state.stale[env] |= was_source
-    elif was_source and counts[WRONG] == 0:
+    elif was_source and state.counts[env, WRONG] == 0:
         state.smell[env] = NO_SOURCE
         field.clear(distances)
     else:
         if was_source:
-            field.end_source(blocks, distances, pitch, cell, scratch)
-        field.close_edge(blocks, distances, pitch, cell + pitch, scratch)
+            field.end_source(blocks, distances, rules.pitch, cell, scratch)
+        field.close_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch)
 
 
 # -- the scent of a whole world ----------------------------------------------------------------------------------------
