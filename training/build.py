@@ -39,7 +39,8 @@ def build(config: RunConfig) -> Run:
         _check_settings(config)
     saved = _newest(config) if config.resume else None
     _tried(lambda: env_registry.module(config.env).check(config.game))
-    run = _assemble(config, _tried(lambda: make_env(config)), policy, device)
+    env = _tried(lambda: make_env(config))
+    run = _tried(lambda: _assemble(config, env, policy, device))
     if saved is None:
         run.start()
     else:
@@ -156,8 +157,10 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
 
 # What a checkpoint's arrays are shaped by, and the cartridge that its worlds are of.
 FIXED = (
-    *("env", "algo", "num_envs", "model_size", "policy", "rom", "learner.replay_size", "intrinsic.rnd_hidden"),
+    *("env", "algo", "num_envs", "model_size", "policy", "rom"),
+    *("learner.replay_size", "learner.num_steps", "intrinsic.rnd_hidden"),
     *("game.rom", "game.new_game_steps", "game.savestate_steps"),
+    *("game.grid_size", "game.num_agents", "game.reading"),
 )
 
 

@@ -46,10 +46,19 @@ def sentences(texts: Sequence[str]) -> np.ndarray:
 
     Returns:
         float32 [K, 384], each row of length 1.
-    """
-    from sentence_transformers import SentenceTransformer
 
-    return np.asarray(SentenceTransformer(SENTENCE_MODEL).encode(list(texts), normalize_embeddings=True), np.float32)
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(SENTENCE_MODEL)
+    except ImportError as error:
+        raise ValueError("the embedder 'sentences' needs `pip install sentence-transformers`") from error
+    except OSError as error:
+        raise ValueError(f"the embedder 'sentences' cannot load {SENTENCE_MODEL}: {error}") from error
+    return np.asarray(model.encode(list(texts), normalize_embeddings=True), np.float32)
 
 
 EMBEDDERS: dict[str, Embedder] = {"ngrams": ngrams, "sentences": sentences}

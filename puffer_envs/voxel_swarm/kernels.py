@@ -182,7 +182,7 @@ def begin_shape(state: State, env: int, stream: np.ndarray, shapes: Shapes, pitc
 
 
 @kernel
-def draw_shape(stream: np.ndarray, shapes: Shapes, begun: int) -> int:
+def draw_shape(stream: np.ndarray, shapes: Shapes, begun: int) -> np.int64:
     """Index of a shape: of the easiest at first, then of more and more."""
     grown = min(max((begun - shapes.easy_episodes) / max(1, shapes.growing_episodes), 0.0), 1.0)
     share = shapes.easy_share + (1 - shapes.easy_share) * grown

@@ -86,7 +86,7 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
 
 
 @kernel
-def _three(array: np.ndarray, env: int, at: int) -> tuple[int, int, int]:
+def _three(array: np.ndarray, env: int, at: np.uint64) -> tuple[int, int, int]:
     return array[env, at], array[env, at + _ONE], array[env, at + _TWO]
 
 
