@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.blocks import orthogonal, unpack
+from policies.blocks import orthogonal
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
@@ -40,14 +40,16 @@ class VoxelSwarmPolicy(ActorCritic):
     """
 
     state_size = 0
+    scales: Tensor
     texts: Tensor
 
     def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
         self.layout, self.num_actions, self.config = layout, num_actions, config
         self.embedder = config.embedder if config.text_features else ""
-        self.sensed = [field for field in layout if field.name != "text"]
-        senses = sum(field.size for field in self.sensed)
+        *sensed, _ = layout  # the text comes last
+        scales = torch.cat([torch.full((field.size,), field.scale) for field in sensed])
+        senses = len(scales)
         gain = 2**0.5
         self.first = orthogonal(nn.Linear(senses, config.hidden), gain)
         self.second = orthogonal(nn.Linear(config.hidden, config.hidden), gain)
@@ -55,6 +57,7 @@ class VoxelSwarmPolicy(ActorCritic):
         self.fuse = orthogonal(nn.Linear(config.hidden + config.text_features, config.hidden), gain)
         self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
+        self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("texts", torch.zeros(1, TEXT_SIZE), persistent=False)
 
     def reading(self, vectors: Tensor) -> "VoxelSwarmPolicy":
@@ -64,7 +67,7 @@ class VoxelSwarmPolicy(ActorCritic):
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows ``[..., R] -> logits [..., A], values [...]``."""
-        x = torch.cat([unpack(rows, field) for field in self.sensed], -1)
+        x = rows[..., : len(self.scales)].float() * self.scales
         x = F.relu(self.second(F.relu(self.first(x))))
         if self.config.text_features:
             x = torch.cat([x, F.embedding(self._text_number(rows), F.relu(self.text(self.texts)))], -1)

@@ -85,13 +85,14 @@ def _num_workers(config: RunConfig) -> int:
 def _torch_threads(config: RunConfig, device: torch.device) -> int:
     """Threads of torch.
 
-    On a CPU a Q-learner has its thread beside the workers and the acting: half of the cores. PPO acts and learns in
-    turns: all of them. These small networks gain nothing beyond a few. A GPU's launches need one.
+    On a CPU half of the cores: a Q-learner has its thread beside the workers and the acting, and for PPO a second job
+    on the same cores makes threads that wait for each other at every layer 15 times slower. These small networks gain
+    nothing beyond a few. A GPU's launches need one.
     """
     if config.torch_threads != "auto":
         return config.torch_threads
     cores = env_registry.usable_cores()
-    return max(1, min(cores // 2 if config.algo == "dqn" else cores, 4)) if device.type == "cpu" else 1
+    return max(1, min(cores // 2, 4)) if device.type == "cpu" else 1
 
 
 def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.device) -> dict[str, int]:

@@ -178,8 +178,7 @@ class RunConfig:
     num_workers: Literal["auto"] | int = "auto"
     """Processes that step the environments, 0 for none; auto is one for each core for emulators, else none."""
     torch_threads: Literal["auto"] | int = "auto"
-    """Threads of torch on the CPU; auto is half of the cores beside emulators, else all, at most 4, and 1 where a GPU
-    learns."""
+    """Threads of torch on the CPU; auto is half of the cores, at most 4, and 1 where a GPU learns."""
     rom: Path | None = None
     """A Game Boy ROM of your own; the built-in game where left out."""
     preset: str = ""
