@@ -127,6 +127,10 @@ class BatchedEnv(VectorEnv):
         """
         return state
 
+    def can_begin(self, env: int) -> bool:
+        """Whether an episode could begin in the world of an environment as it is now; not where its end is reached."""
+        return True
+
     def prepare(self) -> None:
         """Work ahead by a few milliseconds: a worker calls it when it has nothing to do. It changes no result."""
 
@@ -271,7 +275,8 @@ class BatchedEnv(VectorEnv):
         self.milestones_held[row, milestone] = True
         step = int(self.episode_step[row]) + 1
         self.reached_at[row, milestone] = step
-        state = self.write_world(row // self.spec.agents_per_env) if self.wanted_states[milestone] else None
+        env = row // self.spec.agents_per_env
+        state = self.write_world(env) if self.wanted_states[milestone] and self.can_begin(env) else None
         self._events.append(Event(row, milestone, step, state))
 
     def want_states(self, wanted: np.ndarray) -> None:

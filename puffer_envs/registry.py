@@ -48,8 +48,8 @@ def entry(name: str) -> Entry:
     """
     if name not in TABLE:
         close = difflib.get_close_matches(name, TABLE, 1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise ValueError(f"there is no game '{name}'{hint} The games are: {', '.join(sorted(TABLE))}")
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise ValueError(f"there is no game '{name}'{hint}; the games are {', '.join(sorted(TABLE))}")
     return TABLE[name]
 
 
@@ -68,8 +68,8 @@ def configure(name: str, config: Any = None, **overrides: Any) -> Any:
     unknown = [field for field in overrides if field not in config._fields]
     if unknown:
         close = difflib.get_close_matches(unknown[0], config._fields, 1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise ValueError(f"{name} has no setting '{unknown[0]}'{hint} It has: {', '.join(config._fields)}")
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise ValueError(f"{name} has no setting '{unknown[0]}'{hint}; it has {', '.join(config._fields)}")
     return config._replace(**overrides)
 
 

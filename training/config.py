@@ -209,7 +209,7 @@ class RunConfig:
 # What a game trains with where it differs from the above.
 GAMES: dict[str, dict[str, Any]] = {
     "voxel_swarm": {
-        "total_steps": 20_000_000,
+        "total_steps": 10_000_000,
         "log_interval": 500_000,
         "save_interval": 5_000_000,
         "evaluation": {"interval": 2_000_000, "episodes": 40, "max_steps": 0},

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +35,7 @@ from training.rollout import ActorCriticPlayer
 from training.video import VideoError, write_video
 
 PARALLEL = 16  # environments that play at the same time
+PIPE_WIDTH = 160  # columns of a table that goes to no terminal
 COMMAND = 2  # stream of seeds beside those of `run.py`
 CHOOSES_SHAPES = ("--env.split", "--env.shapes")
 
@@ -186,13 +188,16 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
         for each in rows:
             print(json.dumps(each))
         return
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in rows[0]:
-        table.add_column(column.replace("_", " "), justify="left" if column in ("test", "family") else "right")
+        left = column in ("test", "family")
+        table.add_column(column.replace("seconds_an_episode", "s each"), justify="left" if left else "right")
     for each in rows:
         cells = (each.get(column, "") for column in rows[0])
-        table.add_row(*(f"{cell:,.4g}" if isinstance(cell, float) else str(cell) for cell in cells))
-    Console().print(table)
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells))
+    console = Console()
+    console.width = max(console.width, PIPE_WIDTH) if not console.is_terminal else console.width
+    console.print(table)
 
 
 if __name__ == "__main__":

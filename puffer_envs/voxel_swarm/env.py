@@ -258,6 +258,9 @@ class VoxelSwarm(BatchedEnv):
             targets = self.state.targets[env].reshape((self.pitch,) * 3)[inner] > 0
             self._blurred[env].reshape((self.pitch,) * 3)[inner] = straight.max_normalised(targets)
 
+    def can_begin(self, env: int) -> bool:
+        return not rewards.is_whole(self.state.counts, env)
+
     def write_world(self, env: int) -> bytes:
         state, size = self.state, self.config.grid_size
         arrays = {

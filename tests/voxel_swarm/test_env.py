@@ -93,3 +93,19 @@ def test_games_agree_with_the_slow_twin(metric, size, agents, steps, kind, optio
 
 def test_the_names_of_the_terms_agree() -> None:
     assert rewards.TERMS[: len(slow.TERMS)] == slow.TERMS
+
+
+def test_no_episode_begins_where_it_ends() -> None:
+    """Milestones carry their worlds where someone wants them, but for a shape that is whole."""
+    env = VoxelSwarm(Config(grid_size=5, num_agents=4, max_steps=10_000), 1, seed=1)
+    env.want_states(np.ones(len(env.spec.milestones), np.bool_))
+    env.reset()
+    rng, events = np.random.default_rng(0), []
+    while not env.terminals.any():
+        env.step(np.array(likely(rng, twin_of(env, 0), "builder"), np.int32))
+        events += env.poll_events()
+    names = [env.spec.milestones[event.milestone].name for event in events]
+    assert names[-1] == "finished"
+    assert [event.state is None for event in events] == [False] * (len(events) - 1) + [True]
+    env.load_state(0, events[0].state)
+    assert env.held_at_start[0, events[0].milestone]
