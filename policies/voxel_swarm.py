@@ -28,6 +28,11 @@ class PolicyConfig:
     embedder: str = "ngrams"
     """What makes vectors of texts: ngrams, or sentences (all-MiniLM-L6-v2, which must be installed)."""
 
+    @property
+    def activations(self) -> int:
+        """Numbers that the network remembers of a row between its layers."""
+        return 83 + 4 * self.hidden + 2 * self.text_features
+
 
 PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=128, text_features=64)}
 

@@ -112,10 +112,10 @@ def make(
     )
 
 
-def env_bytes(name: str, config: Any) -> int:
-    """Memory that one environment takes beside its buffers; 0 for games that take next to none."""
-    measure = getattr(module(name), "env_bytes", None)
-    return 0 if measure is None else measure(config)
+def memory_bytes(name: str, config: Any, num_envs: int) -> int:
+    """Memory that a batch of environments in this process takes; 0 for games that take next to none."""
+    measure = getattr(module(name), "memory_bytes", None)
+    return 0 if measure is None else measure(config, num_envs)
 
 
 def rom_sha1(name: str, config: Any) -> str:

@@ -99,18 +99,13 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.devi
     """Check everything that can be checked without writing; the memory that the run will take, part by part."""
     records, record_bytes = _stored(config, spec, policy)
     parameters = sum(parameter.numel() for parameter in policy.parameters())
-    workers, entry = _num_workers(config), env_registry.entry(config.env)
-    test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
-    tests = len(TESTS.get(config.env, {"": {}}))
-    pools = (config.num_envs, *[test_episodes] * tests, int(config.video_interval > 0))  # see `Run._test_env`
-    env_bytes = preflight.EMULATOR_BYTES if entry.in_workers else env_registry.env_bytes(config.env, config.game)
+    on_host = device.type != "cuda"
     memory = preflight.predict_memory(
         records=records,
-        record_bytes=0 if device.type == "cuda" else record_bytes,
+        record_bytes=record_bytes * on_host,
         parameters=parameters,
-        num_envs=sum(pools),
-        num_workers=sum(min(workers, envs) for envs in pools),
-        env_bytes=env_bytes,
+        update=_update_bytes(config, records) * on_host,
+        environments=_environment_bytes(config),
     )
     disk = preflight.predict_disk(
         records=records,
@@ -138,6 +133,25 @@ def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
         share_of_state = 4 * policy.state_size // 8
         return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
     return rows * config.learner.num_steps, spec.layout.nbytes + 32
+
+
+def _update_bytes(config: RunConfig, records: int) -> int:
+    """What PPO's network remembers of a minibatch, forwards and backwards; a Q-network's batch is next to nothing."""
+    if config.algo == "dqn":
+        return 0
+    return records // config.learner.num_minibatches * config.policy.activations * 9
+
+
+def _environment_bytes(config: RunConfig) -> int:
+    """What the environments take with their processes: those of the training, of evaluations and of videos."""
+    test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
+    tests = len(TESTS.get(config.env, {"": {}}))
+    pools = [config.num_envs, *[test_episodes] * tests, int(config.video_interval > 0)]  # see `Run._test_env`
+    pools = [pool for pool in pools if pool]
+    if not env_registry.entry(config.env).in_workers:
+        return sum(env_registry.memory_bytes(config.env, config.game, pool) for pool in pools)
+    workers = sum(min(_num_workers(config), pool) for pool in pools)
+    return workers * preflight.WORKER_BYTES + sum(pools) * preflight.EMULATOR_BYTES
 
 
 def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:

@@ -3,7 +3,7 @@
     python -m training.evaluate --run voxel --env.grid-size 128 --episodes 4 --video
 
 Every setting of the run can be given anew: --env.*, --seed, --device, --num-workers. A game that has test sets is
-played on each of them, unless --env.split or --env.shapes says otherwise.
+played on each of them, unless --env.split, --env.family or --env.shapes says otherwise.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from training.video import VideoError, write_video
 PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal
 COMMAND = 2  # stream of seeds beside those of `run.py`
-CHOOSES_SHAPES = ("--env.split", "--env.shapes")
+CHOOSES_SHAPES = ("--env.split", "--env.shapes", "--env.family")
 
 MakePlayer = Callable[[VectorEnv, int], Player]
 

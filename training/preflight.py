@@ -16,8 +16,8 @@ from training.records import clean_text, size_text
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MIB, GIB = 1 << 20, 1 << 30
-# Resident memory, measured: Python with torch and numba; a worker process without torch; one emulator.
-BASE_BYTES, WORKER_BYTES, EMULATOR_BYTES = 300 * MIB, 40 * MIB, 1 * MIB
+# Resident memory, measured: Python with torch, its optimisers and numba; a worker process without torch; one emulator.
+BASE_BYTES, WORKER_BYTES, EMULATOR_BYTES = 450 * MIB, 40 * MIB, 1 * MIB
 # Weights, target, gradient and Adam's two moments.
 COPIES_OF_WEIGHTS = 5
 # Some hundred states of a Game Boy.
@@ -132,7 +132,7 @@ def pick_device(name: str) -> torch.device:
 
 # -- predictions ---------------------------------------------------------------------------------------------------
 def predict_memory(
-    *, records: int, record_bytes: int, parameters: int, num_envs: int, num_workers: int, env_bytes: int
+    *, records: int, record_bytes: int, parameters: int, update: int, environments: int
 ) -> dict[str, int]:
     """What a run will take of the host's memory, part by part.
 
@@ -140,14 +140,15 @@ def predict_memory(
         records: decisions that the learner holds.
         record_bytes: of one, with its share of the recurrent states; 0 where they lie on a GPU.
         parameters: of the acting network.
-        num_envs: environments in all, those of evaluations too; so are the workers.
-        env_bytes: of one environment.
+        update: bytes of what a network remembers of a batch between its layers; 0 where it lies on a GPU.
+        environments: bytes of all, with their processes, those of evaluations too.
     """
     return {
         "Python and torch": BASE_BYTES,
         "the stored decisions": records * record_bytes,
         "the network and its optimiser": COPIES_OF_WEIGHTS * 4 * parameters,
-        "the environments": num_workers * WORKER_BYTES + num_envs * env_bytes,
+        "an update": update,
+        "the environments": environments,
     }
 
 

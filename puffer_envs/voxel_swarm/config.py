@@ -18,6 +18,7 @@ class Config(NamedTuple):
     # -- the shapes to build
     shapes: str | None = None  # a JSON-lines file of shapes; none: the built-in library
     split: str = "train"  # of the built-in library: train, sizes or families (held out), all
+    family: str = ""  # only the built-in shapes of this family, for instance castle; none: of all
     curriculum: bool = True  # the shapes with the fewest voxels first, then more and more of them
     easy_share: float = 0.2  # share of the shapes that an environment begins with (the original's)
     easy_episodes: int = 2  # new shapes of an environment from that share alone

@@ -93,10 +93,14 @@ def export(world: bytes) -> dict[str, Any]:
     return {"text": text, "grid": grid, "voxels": voxels, "voxel_count": len(voxels), "wrong": wrong}
 
 
-def env_bytes(config: Config) -> int:
-    """Memory of one environment beside its buffers: blocks, targets, agents and field, and the original's scent."""
-    cells = (config.grid_size + 2) ** 3
-    return cells * (6 + 4 * (config.reading == MAX_NORMALISED))
+def memory_bytes(config: Config, num_envs: int) -> int:
+    """What a batch of environments takes: worlds, working space, and the library: voxels, two and a half times while it is made, and numbers of cells."""
+    cells, agents = (config.grid_size + 2) ** 3, num_envs * agents_of(config)
+    world = 6 + 4 * (config.reading == MAX_NORMALISED)  # blocks, targets, agents, field; the original's scent
+    scratch = sum(array.itemsize for array in allocate_scratch(1))
+    voxels = sum(shape.voxels.size for shape in library(config))
+    outputs = 2 * spec(config).layout.nbytes + 100  # observations, those of the ends, rewards and their terms
+    return cells * (num_envs * world + scratch) + voxels * 5 + voxels // 3 * 4 + agents * outputs
 
 
 @cache
@@ -107,7 +111,7 @@ def library(config: Config) -> tuple[shapes.Shape, ...]:
         ShapeError: the file of shapes cannot be used.
     """
     if config.shapes is None:
-        return tuple(shapes.library(config.grid_size, config.split))  # type: ignore[arg-type]
+        return tuple(shapes.library(config.grid_size, config.split, config.family))  # type: ignore[arg-type]
     found = shapes.load_shapes(config.shapes, config.grid_size)
     return tuple(sorted(found, key=lambda shape: len(shape.voxels)))
 

@@ -36,20 +36,25 @@ class Shape(NamedTuple):
 
 
 # -- the library -------------------------------------------------------------------------------------------------
-def library(grid: int, split: Split = "train") -> list[Shape]:
+def library(grid: int, split: Split = "train", family: str = "") -> list[Shape]:
     """The built-in shapes of a grid, the one with the fewest voxels first.
 
     Args:
         grid: cells along each side, 4 to 256.
         split: "train"; "sizes" of the training families that are held out; "families" that are held out; or "all".
+        family: only its shapes; none: those of all families.
 
     Raises:
-        ShapeError: there is no such grid or split.
+        ShapeError: there is no such grid, split or family, or the split has none of the family.
     """
     check_grid(grid)
     if split not in ("train", "sizes", "families", "all"):
         raise ShapeError(f"there is no split '{split}': choose train, sizes, families or all")
-    shapes = [shape for family in FAMILIES for shape in _of_family(family, grid, split)]
+    if family and family not in FAMILIES:
+        raise ShapeError(f"there is no family '{family}': choose {', '.join(FAMILIES)}")
+    shapes = [shape for each in ([family] if family else FAMILIES) for shape in _of_family(each, grid, split)]
+    if not shapes:
+        raise ShapeError(f"the split '{split}' has no {family}: choose another, or all")
     return sorted(shapes, key=lambda shape: len(shape.voxels))
 
 

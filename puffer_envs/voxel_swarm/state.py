@@ -132,9 +132,9 @@ def allocate_scratch(grid_size: int) -> Scratch:
 
 def numbers_of(voxels: np.ndarray, grid_size: int) -> np.ndarray:
     """Numbers of cells, int32 [V], from coordinates [V, 3]."""
-    padded = grid_size + 2
-    x, y, z = voxels.astype(np.int64).T + 1
-    return ((x * padded + y) * padded + z).astype(np.int32)
+    padded = np.int32(grid_size + 2)
+    x, y, z = voxels.astype(np.int32).T + np.int32(1)
+    return (x * padded + y) * padded + z
 
 
 def voxels_of(numbers: np.ndarray, grid_size: int) -> np.ndarray:

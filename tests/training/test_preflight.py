@@ -204,11 +204,11 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_banner_says_what_a_person_wants_to_know(tmp_path: Path) -> None:
     # 400,000 records of 2,000 B and 1,000,000 parameters x 5 copies x 4 B = 20 MB
     memory = preflight.predict_memory(
-        records=400_000, record_bytes=2_000, parameters=1_000_000, num_envs=64, num_workers=2, env_bytes=1 << 20
+        records=400_000, record_bytes=2_000, parameters=1_000_000, update=7, environments=144 * MIB
     )
     assert memory["the stored decisions"] == 800_000_000
     assert memory["the network and its optimiser"] == 20_000_000
-    assert memory["the environments"] == (2 * 40 + 64) * MIB
+    assert memory["an update"] == 7
     text = preflight.banner(
         run_name="big_run_01",
         env="pokemon_red",

@@ -155,6 +155,14 @@ def test_impossible_grids_are_refused(grid: int) -> None:
         library(grid)
 
 
+def test_one_family_alone() -> None:
+    assert {shape.family for shape in library(8, "all", "castle")} == {"castle"}
+    with pytest.raises(ShapeError, match="no family 'house boat': choose"):
+        library(8, "all", "house boat")
+    with pytest.raises(ShapeError, match="'train' has no bridge"):
+        library(8, "train", "bridge")
+
+
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ShapeError, match="'test'"):
         library(8, "test")  # type: ignore[arg-type]
