@@ -94,7 +94,7 @@ def export(world: bytes) -> dict[str, Any]:
 
 
 def memory_bytes(config: Config, num_envs: int) -> int:
-    """What a batch of environments takes: worlds, working space, and the library: voxels, two and a half times while it is made, and numbers of cells."""
+    """What a batch of environments takes: worlds, working space, and the library with what it is made from."""
     cells, agents = (config.grid_size + 2) ** 3, num_envs * agents_of(config)
     world = 6 + 4 * (config.reading == MAX_NORMALISED)  # blocks, targets, agents, field; the original's scent
     scratch = sum(array.itemsize for array in allocate_scratch(1))
