@@ -28,7 +28,6 @@ _ABOVE, _OWN = 16, 13  # places in the patch: (0, 1, 0), (0, 0, 0)
 _NEUTRAL, _SLOPE, _CLIP = 128, 63, 2  # bytes of the scent: no difference, a cell's, at most so many cells
 _LEAST = _NEUTRAL - _CLIP * _SLOPE
 _NEAR = 8  # cells of the own distance that can be told apart
-_OTHER = 64  # for each other agent
 _LANES = np.uint64(32)
 _PATCH = np.uint64(PATCH)
 _ZERO, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
@@ -78,7 +77,7 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         for k in range(_PATCH):
             out[row, _AT_SCENT + k] = scent[k]
         for k in range(_PATCH):
-            out[row, _AT_OTHERS + k] = min(_OTHER * wide(crowd[k]), 255)
+            out[row, _AT_OTHERS + k] = 255 if crowd[k] > 0 else 0
         out[row, _AT_DISTANCE] = 255 if own >= _NEAR * unit else (own * 255 + _NEAR * unit // 2) // (_NEAR * unit)
         out[row, _AT_CARRYING] = 255 if carrying[env, agent] else 0
         out[row, _AT_TEXT] = texts[env] & 255

@@ -25,7 +25,9 @@ RELATIVE_LAYOUT = ObsLayout(
     np.uint8,
     ("blocks", (PATCH,), 8, 1 / 255),  # 0 empty, 128 outside, 255 filled
     ("scent", (PATCH,), 8, 1 / 255),  # 128 + 63 x (own distance - the cell's, -2 to 2); 0 outside
-    ("others", (PATCH,), 8, 1 / 255),  # 64 for each other agent there
+    # 255 where another agent is. Not how many: ten agents at 8^3 never make the crowds of 2,560 at 128^3, and of a
+    # crowd that it had never seen a policy knew nothing (likeliest actions at 64^3: IoU .64).
+    ("others", (PATCH,), 8, 1 / 255),
     ("distance", (1,), 8, 1 / 255),  # own, 8 cells are 255
     ("carrying", (1,), 8, 1 / 255),  # 255 with a block
     ("text", (2,)),  # number of the shape's text, low byte first: an index into `VoxelSwarm.texts`

@@ -230,7 +230,7 @@ class Swarm:
     def _others(self, i: int) -> list[int]:
         position, _ = self.agents[i]
         others = [other for j, (other, _) in enumerate(self.agents) if j != i]
-        return [min(255, 64 * others.count(add(position, offset))) for offset in OFFSETS]
+        return [255 * (add(position, offset) in others) for offset in OFFSETS]
 
 
 # A player

@@ -245,14 +245,14 @@ def test_observation_in_a_corner() -> None:
     assert row[:27] == corner_bytes([0, 255, 0, 0], [0, 0, 0, 0], 128)
     # distances 1 2 2 3 and 0 1 1 2, so 0 -1 -1 -2 and +1 0 0 -1 against the own one: 128 + 63 of each
     assert row[27:54] == corner_bytes([128, 65, 65, 2], [191, 128, 128, 65], 0)
-    assert row[54:81] == corner_bytes([0, 0, 0, 0], [0, 0, 0, 128], 0)  # two others, 64 each
+    assert row[54:81] == corner_bytes([0, 0, 0, 0], [0, 0, 0, 255], 0)  # two others
     assert row[81:] == [32, 255]  # 1 / 8 * 255 = 31.9
 
 
 def test_others_are_counted_up_to_a_byte() -> None:
     swarm = Swarm(4, FAR, [((0, 0, 0), True)] * 6)
     row = swarm.observations()[0]
-    assert row[54:81] == corner_bytes([255, 0, 0, 0], [0, 0, 0, 0], 0)  # 5 * 64 = 320
+    assert row[54:81] == corner_bytes([255, 0, 0, 0], [0, 0, 0, 0], 0)
 
 
 def test_scent_under_an_overhang() -> None:
