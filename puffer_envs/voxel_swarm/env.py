@@ -45,6 +45,7 @@ __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
 
 NAME = "voxel_swarm"
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
+MOST_AGENTS = 32_767  # that `State.crowd` can count
 _SHARES = np.array(list(BUILT.values()))
 
 
@@ -58,6 +59,8 @@ def check(config: Config) -> None:
         raise ValueError(
             f"grid_size is {config.grid_size}; it must be from {shapes.SMALLEST_GRID} to {shapes.LARGEST_GRID}"
         )
+    if agents_of(config) > MOST_AGENTS:
+        raise ValueError(f"num_agents is {agents_of(config)}; it can be at most {MOST_AGENTS:,}")
     for name, allowed in (("metric", (WALK, EUCLIDEAN)), ("reading", (RELATIVE, MAX_NORMALISED))):
         if getattr(config, name) not in allowed:
             raise ValueError(f"{name} is '{getattr(config, name)}'; it can be {' or '.join(allowed)}")

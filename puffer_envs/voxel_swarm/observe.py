@@ -28,6 +28,7 @@ _ABOVE, _OWN = 16, 13  # places in the patch: (0, 1, 0), (0, 0, 0)
 _NEUTRAL, _SLOPE, _CLIP = 128, 63, 2  # bytes of the scent: no difference, a cell's, at most so many cells
 _LEAST = _NEUTRAL - _CLIP * _SLOPE
 _NEAR = 8  # cells of the own distance that can be told apart
+_SEEN = np.uint16(1 << 15)  # marks a cell, in `crowd`, in which an agent of lower index has been seen
 _LANES = np.uint64(32)
 _PATCH = np.uint64(PATCH)
 _ZERO, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
@@ -42,6 +43,7 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
 
     Args:
         unit: the field's value of a distance of one cell.
+        rows: ascending; all agents of an environment or none.
     """
     blocks, crowds, field, cells = state.blocks, state.crowd, state.field, state.cells
     carrying, texts, sources = state.carrying, state.text, state.smell
@@ -64,7 +66,8 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
                 beside += up
             column += across
         own = wide(distance[_OWN])
-        crowd[_OWN] -= np.uint16(1)  # oneself is no other
+        crowd[_OWN] &= _SEEN
+        crowds[env, cell] |= _SEEN
         for k in range(_LANES):
             smelt = _LEAST if distance[k] == UNREACHABLE else _scent(own - distance[k], unit)
             scent[k] = 0 if block[k] == OUTSIDE else smelt
@@ -82,6 +85,9 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         out[row, _AT_CARRYING] = 255 if carrying[env, agent] else 0
         out[row, _AT_TEXT] = texts[env] & 255
         out[row, _AT_TEXT + 1] = texts[env] >> 8
+    for i in range(rows.size):
+        env, agent = rows[i] // agents, rows[i] % agents
+        crowds[env, wide(cells[env, agent])] &= ~_SEEN
 
 
 @kernel

@@ -25,8 +25,9 @@ RELATIVE_LAYOUT = ObsLayout(
     np.uint8,
     ("blocks", (PATCH,), 8, 1 / 255),  # 0 empty, 128 outside, 255 filled
     ("scent", (PATCH,), 8, 1 / 255),  # 128 + 63 x (own distance - the cell's, -2 to 2); 0 outside
-    # 255 where another agent is. Not how many: ten agents at 8^3 never make the crowds of 2,560 at 128^3, and of a
-    # crowd that it had never seen a policy knew nothing (likeliest actions at 64^3: IoU .64).
+    # 255 where another agent is; in the own cell, one that acts before this one. Not how many: ten agents at 8^3 never
+    # make the crowds of 2,560 at 128^3, and of what it had never seen a policy knew nothing. And where all of a crowd
+    # see just a crowd, each leaves the work to the others, and they move on together.
     ("others", (PATCH,), 8, 1 / 255),
     ("distance", (1,), 8, 1 / 255),  # own, 8 cells are 255
     ("carrying", (1,), 8, 1 / 255),  # 255 with a block
@@ -42,7 +43,7 @@ class State(NamedTuple):
 
     blocks: np.ndarray  # uint8 [E, C], EMPTY, OUTSIDE or FILLED
     targets: np.ndarray  # uint8 [E, C], 1 where a block belongs
-    crowd: np.ndarray  # uint16 [E, C], agents in a cell
+    crowd: np.ndarray  # uint16 [E, C], agents in a cell, at most 32,767
     field: np.ndarray  # uint16 [E, C], distance to the nearest source in units of the metric
     smell: np.ndarray  # int32 [E], what the sources are
     stale: np.ndarray  # bool [E], the sources have changed and the field has not (straight lines only)

@@ -228,8 +228,9 @@ class Swarm:
         return 128 + round(63 * difference)
 
     def _others(self, i: int) -> list[int]:
+        """Where others are; in the own cell only those count that act before this one."""
         position, _ = self.agents[i]
-        others = [other for j, (other, _) in enumerate(self.agents) if j != i]
+        others = [other for j, (other, _) in enumerate(self.agents) if j < i or other != position]
         return [255 * (add(position, offset) in others) for offset in OFFSETS]
 
 

@@ -249,10 +249,11 @@ def test_observation_in_a_corner() -> None:
     assert row[81:] == [32, 255]  # 1 / 8 * 255 = 31.9
 
 
-def test_others_are_counted_up_to_a_byte() -> None:
+def test_a_crowd_looks_like_one() -> None:
     swarm = Swarm(4, FAR, [((0, 0, 0), True)] * 6)
-    row = swarm.observations()[0]
-    assert row[54:81] == corner_bytes([255, 0, 0, 0], [0, 0, 0, 0], 0)
+    first, *others = [row[54:81] for row in swarm.observations()]
+    assert first == corner_bytes([0, 0, 0, 0], [0, 0, 0, 0], 0)  # nobody acts before it
+    assert others == [corner_bytes([255, 0, 0, 0], [0, 0, 0, 0], 0)] * 5
 
 
 def test_scent_under_an_overhang() -> None:
