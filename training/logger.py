@@ -43,6 +43,8 @@ PACKAGES = ("pufferswarm", "training", "curriculum", "puffer_envs", "policies") 
 FLUSH_BYTES = 1 << 16
 MAX_PENDING_BYTES = 1 << 22  # lines that a full disk may keep waiting
 WARNING_PAUSE = 60.0  # seconds
+# Lines of episodes: so many at once, so many a second in the long run. Fast games end hundreds a second.
+EPISODE_BURST, EPISODE_LINES = 256, 8
 
 
 # -- files that only grow ------------------------------------------------------------------------------------------
@@ -165,6 +167,7 @@ class RunLogger:
         self.run_dir = run_dir
         self.echo = echo
         self.step = -1  # newest step that was logged
+        self._allowance, self._allowed_at = float(EPISODE_BURST), time.monotonic()
         self._complained: dict[str, float] = {}  # first words -> when, so that no warning repeats within a minute
         self.text = _TextFile(run_dir / "train.log", self._complain)
         self.files = {name: _TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
@@ -201,9 +204,19 @@ class RunLogger:
         self._scalars(step, values)
 
     def episode(self, record: EpisodeRecord, theta: tuple[str, float] | None = None) -> None:
-        """A finished episode: a row of episodes.csv and its line."""
+        """A finished episode: a row of episodes.csv and its line, unless there are too many to be read."""
         self.files["episodes.csv"].write(csv_row(record))
-        self._line("episode", episode_line(record, theta))
+        if self._may_show_episode():
+            self._line("episode", episode_line(record, theta))
+
+    def _may_show_episode(self) -> bool:
+        now = time.monotonic()
+        self._allowance = min(self._allowance + EPISODE_LINES * (now - self._allowed_at), float(EPISODE_BURST))
+        self._allowed_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
 
     def steps(self, records: Iterable[StepRecord]) -> None:
         """Sampled steps."""

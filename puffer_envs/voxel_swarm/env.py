@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs import rng, state_file
+from puffer_envs import rng
 from puffer_envs.base import EnvSpec
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.milestone import Milestone
-from puffer_envs.state_file import StateFileError
-from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, straight
+from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, straight, world
 from puffer_envs.voxel_swarm.config import (
     EUCLIDEAN,
     MAX_NORMALISED,
@@ -23,7 +22,6 @@ from puffer_envs.voxel_swarm.config import (
     reward_weights,
 )
 from puffer_envs.voxel_swarm.state import (
-    FILLED,
     NUM_ACTIONS,
     ORIGINAL_LAYOUT,
     RELATIVE_LAYOUT,
@@ -37,13 +35,13 @@ from puffer_envs.voxel_swarm.state import (
     allocate,
     allocate_scratch,
     numbers_of,
-    voxels_of,
     ways,
 )
 
 __all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
 
 NAME = "voxel_swarm"
+export = world.export
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
 MOST_AGENTS = 32_767  # that `State.crowd` can count
 _SHARES = np.array(list(BUILT.values()))
@@ -84,16 +82,6 @@ def spec(config: Config) -> EnvSpec:
         agents_per_env=agents_of(config),
         texts=tuple(dict.fromkeys(shape.text for shape in library(config))),
     )
-
-
-def export(world: bytes) -> dict[str, Any]:
-    """A world's building for viewers elsewhere: what `shapes.load_shapes` reads, and its wrong blocks."""
-    arrays = state_file.unpack(f"{NAME}/world", world)
-    voxels, targets = (arrays[name].tolist() for name in ("filled", "targets"))
-    text, grid = arrays["text"].tobytes().decode(), int(arrays["grid"])
-    right = set(map(tuple, targets))
-    wrong = [voxel for voxel in voxels if tuple(voxel) not in right]
-    return {"text": text, "grid": grid, "voxels": voxels, "voxel_count": len(voxels), "wrong": wrong}
 
 
 def memory_bytes(config: Config, num_envs: int) -> int:
@@ -235,13 +223,13 @@ class VoxelSwarm(BatchedEnv):
 
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def begin(self, env: int, state: bytes | None) -> None:
-        world = None if state is None else self._read(state)  # before anything is changed
-        if world is None:
+        if state is None:
             kernels.begin_shape(self.state, env, self.rng[env], self._shapes, self.pitch, self._spawned)
             self._settle(env)
         else:
+            arrays = world.unpack(state, self.config.grid_size, self.spec.agents_per_env)  # before anything is changed
             rng.fresh_key(self.rng[env])
-            self._set_world(env, world)
+            self._set_world(env, arrays)
         self.state.crowded[env] = 0
         targets, right, _ = self.state.counts[env].tolist()
         self.milestones_held[self._rows(env)] = right / targets >= _SHARES
@@ -269,57 +257,18 @@ class VoxelSwarm(BatchedEnv):
         return not rewards.is_whole(self.state.counts, env)
 
     def write_world(self, env: int) -> bytes:
-        state, size = self.state, self.config.grid_size
-        arrays = {
-            "grid": np.int32(size),
-            "targets": voxels_of(np.flatnonzero(state.targets[env]), size),
-            "filled": voxels_of(np.flatnonzero(state.blocks[env] == FILLED), size),
-            "agents": voxels_of(state.cells[env], size),
-            "carrying": state.carrying[env],
-            "text": np.frombuffer(self.spec.texts[state.text[env]].encode(), np.uint8),
-        }
-        return state_file.pack(f"{NAME}/world", arrays)
+        return world.pack(self.state, env, self.config.grid_size, self.spec.texts[self.state.text[env]])
 
-    def read_world(self, env: int, world: bytes) -> None:
-        self._set_world(env, self._read(world))
+    def read_world(self, env: int, data: bytes) -> None:
+        self._set_world(env, world.unpack(data, self.config.grid_size, self.spec.agents_per_env))
 
-    def _read(self, data: bytes) -> dict[str, np.ndarray]:
-        """A world's arrays.
-
-        Raises:
-            StateFileError: they make no world of this size and number of agents.
-        """
-        world = state_file.unpack(f"{NAME}/world", data)
-        size, agents = self.config.grid_size, self.spec.agents_per_env
-        try:
-            if int(world["grid"]) != size:
-                raise StateFileError(f"this is a world of {int(world['grid'])} cells along each edge, not of {size}")
-            if len(world["agents"]) != agents or world["carrying"].shape != (agents,):
-                raise StateFileError(f"this is a world of {len(world['agents'])} agents, not of {agents}")
-            for name in ("targets", "filled", "agents"):
-                voxels = world[name]
-                if (
-                    voxels.ndim != 2
-                    or voxels.shape[1] != 3
-                    or (len(voxels) and not (0 <= voxels.min() <= voxels.max() < size))
-                ):
-                    raise StateFileError(f"the world's {name} are no cells of a grid of {size}")
-            if not len(world["targets"]):
-                raise StateFileError("the world has no targets")
-            world["text"].tobytes().decode()
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, StateFileError):
-                raise
-            raise StateFileError(f"this is a world of another version of {NAME}: {error}") from error
-        return world
-
-    def _set_world(self, env: int, world: dict[str, np.ndarray]) -> None:
+    def _set_world(self, env: int, arrays: dict[str, np.ndarray]) -> None:
         size = self.config.grid_size
-        targets, filled, cells = (numbers_of(world[name], size) for name in ("targets", "filled", "agents"))
+        targets, filled, cells = (numbers_of(arrays[name], size) for name in ("targets", "filled", "agents"))
         kernels.set_world(self.state, env, np.unique(targets), np.unique(filled), cells)
-        self.state.carrying[env] = world["carrying"]
+        self.state.carrying[env] = arrays["carrying"]
         self._settle(env)
-        self.state.text[env] = self._text_number.get(world["text"].tobytes().decode(), 0)
+        self.state.text[env] = self._text_number.get(arrays["text"].tobytes().decode(), 0)
 
     def row_arrays(self) -> dict[str, np.ndarray]:
         state = self.state

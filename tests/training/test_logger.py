@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from training import logger as logger_module
-from training.logger import RunLogger
+from training.logger import EPISODE_BURST, RunLogger
 from training.records import (
     EpisodeRecord,
     PositionRecord,
@@ -84,6 +84,14 @@ def test_the_episode_line_is_the_one_of_the_spec() -> None:
         "[EP 1342 env=7] len=642  R_env=23.5  R_total=31.8  badges=2  map=PewterCity"
         "  savestate_tag=pewter_city_gym  theta_Boulder=0.81"
     )
+
+
+def test_no_more_episodes_are_shown_than_can_be_read(run: RunLogger, shown, monkeypatch) -> None:
+    for _ in range(EPISODE_BURST + 50):
+        run.episode(EPISODE)
+    assert EPISODE_BURST <= len(shown) < EPISODE_BURST + 50
+    run.flush()
+    assert len((run.run_dir / "episodes.csv").read_text().splitlines()) == 1 + EPISODE_BURST + 50
 
 
 def test_a_game_without_badges_and_maps_has_a_shorter_line() -> None:
