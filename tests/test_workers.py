@@ -262,6 +262,18 @@ def test_a_lost_worker_is_replaced(
     assert (fresh.observations[rows] != first).any(), "the replacement plays its predecessor's episodes again"
 
 
+def test_nobody_pays_for_worlds_that_nobody_asked_for(pool, monkeypatch) -> None:
+    monkeypatch.setattr("puffer_envs.workers.MAX_PENDING", 3)
+    env = pool(2, num_envs=4)
+    env.reset(seed=0)
+    seen = 0
+    for step in range(200):
+        env.step(harmless(step, 4))
+        seen = max(seen, len(env._events))
+    assert seen == 3, "events that nobody polls must not fill the memory"
+    assert all(event.state is None for event in env.poll_events())
+
+
 def test_a_replacement_knows_what_it_must(pool: Callable[..., WorkerPool]) -> None:
     env = pool(2, num_envs=4)
     env.keep_episodes(True)
