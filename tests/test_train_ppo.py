@@ -97,8 +97,10 @@ def test_a_library_of_ones_own(small_run, tmp_path, capsys):
     library.write_text('{"text": "a post", "grid": 8, "voxels": [[3, 0, 3], [3, 1, 3]]}\n')
     assert len(load_shapes(library, 8)) == 1
     where = ["--run", "one", "--runs-dir", str(folder / "runs"), "--json", "--episodes", "2"]
-    assert evaluate.main([*where, "--env.shapes", str(library), "--likeliest", "--evaluation.max-steps", "5"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    mine = ["--env.shapes", str(library), "--likeliest", "--evaluation.max-steps", "5", "--env.max-steps", "5"]
+    assert evaluate.main([*where, *mine, "--video"]) == 0
+    assert (home(folder) / "videos" / "evaluation.gif").is_file()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [(row["test"], row["episodes"]) for row in rows] == [("", 2)]
 
 

@@ -37,6 +37,7 @@ from training.video import VideoError, write_video
 PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal
 COMMAND = 2  # stream of seeds beside those of `run.py`
+IN_THE_RUN = Path("-")  # stands for a video of no name
 CHOOSES_SHAPES = ("--env.split", "--env.shapes", "--env.family")
 
 MakePlayer = Callable[[VectorEnv, int], Player]
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = any(setting.startswith(CHOOSES_SHAPES) for setting in settings)
         tests = {"": {"curriculum": False}} if chosen else TESTS.get(config.env, {"": {}})
         if args.video:
-            film(play, config, next(iter(tests.values())), args.video)
+            stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
+            film(play, config, next(iter(tests.values())), stem)
         rows, episodes = [], []
         for name, test in tests.items():
             begin = time.perf_counter()
@@ -80,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="newest", help="newest, best or a step; default: newest")
     parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
     parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
-    parser.add_argument("--video", type=Path, metavar="STEM", help="film an episode: writes STEM.mp4 and STEM.gif")
+    text = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
+    parser.add_argument("--video", nargs="?", type=Path, const=IN_THE_RUN, metavar="STEM", help=text)
     parser.add_argument("--out", type=Path, metavar="FILE", help="last worlds as JSON lines, of games that export them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
