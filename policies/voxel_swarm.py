@@ -54,7 +54,7 @@ class VoxelSwarmPolicy(ActorCritic):
         self.embedder = config.embedder if config.text_features else ""
         *sensed, _ = layout  # the text comes last
         scales = torch.cat([torch.full((field.size,), field.scale) for field in sensed])
-        # Whether the scent ends here decides what to do, and beside 27 blocks the first eighth of a byte says it softly:
+        # Whether the scent ends here decides what to do, and beside 27 blocks an eighth of the distance says it softly:
         # without an input of its own, one of three seeds placed nothing in large solids by its likeliest actions.
         self.arrival = layout["distance"].span if "distance" in layout else slice(0, 0)
         senses = len(scales) + self.arrival.stop - self.arrival.start
