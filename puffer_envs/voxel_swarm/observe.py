@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import borrowed, kernel, wide
 from puffer_envs.voxel_swarm.state import (
     EMPTY,
     NO_SOURCE,
@@ -45,6 +45,7 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         unit: the field's value of a distance of one cell.
         rows: ascending; all agents of an environment or none.
     """
+    state, out = borrowed(state), borrowed(out)
     blocks, crowds, field, cells = state.blocks, state.crowd, state.field, state.cells
     carrying, texts, sources = state.carrying, state.text, state.smell
     agents = cells.shape[1]
