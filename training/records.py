@@ -32,7 +32,7 @@ class EpisodeRecord(NamedTuple):
     alarm_triggered: bool
     savestate_tag: str | None  # None: it was a new game
     badges: int | None
-    map: str | None
+    map: str | None  # or what else the episode was about: the text of a shape
     start_step_global: int
     end_step_global: int
 

@@ -38,7 +38,7 @@ def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: Curriculu
         alarm_triggered=bool(manager.alarm[next_milestone(episode.held | (episode.reached >= 0))]),
         savestate_tag=episode.start_state,
         badges=episode.summary.get("badges"),
-        map=episode.summary.get("map"),
+        map=episode.summary.get("map", episode.summary.get("text")),
         start_step_global=finished.start_step,
         end_step_global=finished.end_step,
     )
