@@ -222,7 +222,7 @@ def test_the_banner_says_what_a_person_wants_to_know(tmp_path: Path) -> None:
         savestates=tmp_path / "savestates" / "big_run_01",
         resume_step=1_200_000,
     )
-    for words in ("goes on at step 1,200,000", "64 environments in 2 workers", "1.2 GB predicted", "torch 2.", "free"):
+    for words in ("goes on at step 1,200,000", "64 environments in 2 workers", "1.3 GB predicted", "torch 2.", "free"):
         assert words in text
     assert str(tmp_path / "runs" / "big_run_01") in text
     assert all(len(line) < 200 for line in text.splitlines())
