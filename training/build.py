@@ -11,7 +11,7 @@ from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.base import EnvSpec, VectorEnv
 from training import checkpoint, cli, machine, preflight
-from training.config import TESTS, RunConfig
+from training.config import RunConfig
 from training.learner import Learner
 from training.off_policy import OffPolicy
 from training.on_policy import OnPolicy
@@ -145,7 +145,7 @@ def _update_bytes(config: RunConfig, records: int) -> int:
 def _environment_bytes(config: RunConfig) -> int:
     """What the environments take with their processes: those of the training, of evaluations and of videos."""
     test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
-    tests = len(TESTS.get(config.env, {"": {}}))
+    tests = len(config.tests)
     pools = [config.num_envs, *[test_episodes] * tests, int(config.video_interval > 0)]  # see `Run._test_env`
     pools = [pool for pool in pools if pool]
     if not env_registry.entry(config.env).in_workers:

@@ -201,6 +201,13 @@ class RunConfig:
     policy: Any = None
 
     @property
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """What the run is evaluated on: a name -> settings of the game beside the run's own."""
+        if getattr(self.game, "shapes", None) is not None:  # a library of one's own has no parts held out
+            return {"": {"curriculum": False}}
+        return TESTS.get(self.env, {"": {}})
+
+    @property
     def workers(self) -> int | None:
         """`num_workers` as `puffer_envs.registry.make` takes it."""
         return None if self.num_workers == "auto" else self.num_workers
@@ -217,7 +224,7 @@ GAMES: dict[str, dict[str, Any]] = {
     },
 }
 
-# What a game is evaluated on: a name -> settings of the game beside the run's own.
+# What a game is evaluated on (`RunConfig.tests`).
 TESTS: dict[str, dict[str, dict[str, Any]]] = {
     "voxel_swarm": {
         "sizes": {"split": "sizes", "curriculum": False},

@@ -26,7 +26,7 @@ from puffer_envs.base import Episode, VectorEnv
 from puffer_envs.state_file import write_atomically
 from training import checkpoint, cli, machine, text
 from training.collect import QPlayer
-from training.config import TESTS, RunConfig
+from training.config import RunConfig
 from training.episodes import evaluate, evaluation_seed, make_test_env, rollout
 from training.learner import Player
 from training.metrics import facts
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
         play = load_player(config, _checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
         chosen = any(setting.startswith(CHOOSES_SHAPES) for setting in settings)
-        tests = {"": {"curriculum": False}} if chosen else TESTS.get(config.env, {"": {}})
+        tests = {"": {"curriculum": False}} if chosen else config.tests
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
             film(play, config, next(iter(tests.values())), stem)

@@ -16,7 +16,7 @@ from puffer_envs.base import VectorEnv
 from puffer_envs.supervision import WorkerError
 from training import checkpoint, cli, report, video
 from training.clock import Clock
-from training.config import TESTS, RunConfig
+from training.config import RunConfig
 from training.dashboard import Dashboard
 from training.episodes import Evaluation, evaluate, evaluation_seed, make_test_env, rollout
 from training.learner import Learner, NonFiniteError
@@ -174,7 +174,7 @@ class Run:
         step = self.ledger.global_step
         self.evaluation_pending = True
         with self.clock("eval"):
-            results = {name: self._play_test(name, step, stop) for name in TESTS.get(self.config.env, {"": {}})}
+            results = {name: self._play_test(name, step, stop) for name in self.config.tests}
         if stop():
             return False
         self.evaluation_pending = False
@@ -208,7 +208,7 @@ class Run:
 
     def film(self) -> None:
         """Play one episode of a new game, frame by frame into the encoder."""
-        step, name = self.ledger.global_step, next(iter(TESTS.get(self.config.env, {"": {}})))
+        step, name = self.ledger.global_step, next(iter(self.config.tests))
         with self.clock("video"):
             seed = evaluation_seed(VIDEO, step, self.config.seed)
             try:
@@ -221,7 +221,7 @@ class Run:
         """Environments outside the training streams."""
         key = name, num_envs
         if key not in self.test_envs:
-            test = TESTS.get(self.config.env, {}).get(name, {})
+            test = self.config.tests[name]
             self.test_envs[key] = make_test_env(self.config, test, num_envs, VIDEO_STEPS)
         return self.test_envs[key]
 
