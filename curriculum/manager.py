@@ -175,7 +175,7 @@ class CurriculumManager:
         return {env: self._started(states[i % len(states)]) for i, env in enumerate(chosen)}
 
     def wanted(self) -> np.ndarray:
-        """Milestones whose states are worth their 15 ms now, bool [M]: places are free, or the newest is old."""
+        """Milestones whose states are worth their 20 ms now, bool [M]: places are free, or the newest is old."""
         wanted = np.full(len(self.milestones), self.config.enabled)
         if not self.config.enabled:
             return wanted

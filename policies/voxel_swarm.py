@@ -55,7 +55,7 @@ class VoxelSwarmPolicy(ActorCritic):
         *sensed, _ = layout  # the text comes last
         scales = torch.cat([torch.full((field.size,), field.scale) for field in sensed])
         # Whether the scent ends here decides what to do, and beside 27 blocks an eighth of the distance says it softly:
-        # without an input of its own, one of three seeds placed nothing in large solids by its likeliest actions.
+        # without an input of its own, one of three seeds left holes in large solids by its likeliest actions.
         self.arrival = layout["distance"].span if "distance" in layout else slice(0, 0)
         senses = len(scales) + self.arrival.stop - self.arrival.start
         gain = 2**0.5

@@ -18,7 +18,8 @@ class Evaluation(NamedTuple):
     """What a batch of evaluation episodes came to."""
 
     episodes: list[Episode]  # one for each environment; its first agent speaks for all
-    mean_return: float  # of the game's own reward, mean over the agents
+    returns: list[float]  # of each episode: the game's own reward, mean over the agents
+    mean_return: float
     interval: float  # half width of the 95% interval of the mean
     mean_length: float
     reached: dict[str, float]  # share of the episodes that reached each milestone
@@ -87,6 +88,7 @@ def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv) -> E
     told = [facts(episode) for episode in episodes]
     return Evaluation(
         episodes=episodes,
+        returns=returns.tolist(),
         mean_return=float(returns.mean()),
         interval=float(1.96 * returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("inf"),
         mean_length=float(np.mean([episode.length for episode in episodes])),

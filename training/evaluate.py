@@ -24,6 +24,7 @@ from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.base import Episode, VectorEnv
 from puffer_envs.state_file import write_atomically
+from puffer_envs.supervision import WorkerError
 from training import checkpoint, cli, machine, text
 from training.collect import QPlayer
 from training.config import RunConfig
@@ -40,6 +41,7 @@ COMMAND = 2  # stream of seeds beside those of `run.py`
 IN_THE_RUN = Path("-")  # stands for a video of no name
 CHOOSES_SHAPES = ("--env.split", "--env.shapes", "--env.family")
 
+Played = tuple[Episode, float]  # and its return
 MakePlayer = Callable[[VectorEnv, int], Player]
 
 
@@ -56,15 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
             film(play, config, next(iter(tests.values())), stem)
-        rows, episodes = [], []
+        rows, played = [], []
         for name, test in tests.items():
             begin = time.perf_counter()
-            played = play_test(play, config, test, args.episodes, worlds=args.out is not None)
-            rows += rows_of(name, played, (time.perf_counter() - begin) / len(played))
-            episodes += played
+            games = play_test(play, config, test, args.episodes, worlds=args.out is not None)
+            rows += rows_of(name, games, (time.perf_counter() - begin) / len(games))
+            played += games
         if args.out:
-            export(config, episodes, args.out)
-    except (UserError, VideoError, OSError) as error:
+            export(config, [episode for episode, _ in played], args.out)
+    except (UserError, VideoError, WorkerError, checkpoint.CheckpointError, OSError) as error:
         return cli.fail(UserError(str(error)))
     print_rows(rows, args.json)
     return 0
@@ -82,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="newest", help="newest, best or a step; default: newest")
     parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
     parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
-    text = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
-    parser.add_argument("--video", nargs="?", type=Path, const=IN_THE_RUN, metavar="STEM", help=text)
+    what = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
+    parser.add_argument("--video", nargs="?", type=Path, const=IN_THE_RUN, metavar="STEM", help=what)
     parser.add_argument("--out", type=Path, metavar="FILE", help="last worlds as JSON lines, of games that export them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
@@ -116,7 +118,10 @@ def _checkpoint(folder: Path, which: str) -> Path:
 
 def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.device) -> MakePlayer:
     """Who plays with a checkpoint's weights."""
-    spec = env_registry.module(config.env).spec(config.game)
+    try:
+        spec = env_registry.module(config.env).spec(config.game)
+    except ValueError as error:  # of a ROM or a setting
+        raise UserError(str(error)) from error
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy).to(device)
     saved = checkpoint.load(path, "cpu").parts["learner"]
@@ -132,38 +137,38 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
 # -- playing ---------------------------------------------------------------------------------------------------------
 def play_test(
     play: MakePlayer, config: RunConfig, test: dict[str, Any], count: int, worlds: bool = False
-) -> list[Episode]:
+) -> list[Played]:
     """``count`` episodes of a test."""
-    episodes: list[Episode] = []
+    played: list[Played] = []
     env = make_test_env(config, test, min(count, PARALLEL))
     try:
-        while len(episodes) < count:
-            seed = evaluation_seed(COMMAND, len(episodes), config.seed)
+        while len(played) < count:
+            seed = evaluation_seed(COMMAND, len(played), config.seed)
             result = evaluate(play, env, config.evaluation.max_steps, seed, worlds=worlds)
             if result is None:
                 raise UserError("no episode was played to its end")
-            episodes += result.episodes
+            played += zip(result.episodes, result.returns, strict=True)
     finally:
         env.close()
-    return episodes[:count]
+    return played[:count]
 
 
-def rows_of(name: str, episodes: list[Episode], seconds: float) -> list[dict[str, Any]]:
+def rows_of(name: str, played: list[Played], seconds: float) -> list[dict[str, Any]]:
     """A row for a test, and one for each family of its episodes where there are several."""
-    families = sorted({episode.summary.get("family", "") for episode in episodes})
-    rows = [row(name, "all", episodes) | {"seconds_an_episode": seconds}]
-    if len(families) > 1:
-        rows += [row(name, family, [e for e in episodes if e.summary.get("family") == family]) for family in families]
-    return rows
+    groups: dict[str, list[Played]] = {}
+    for episode, result in played:
+        groups.setdefault(episode.summary.get("family", ""), []).append((episode, result))
+    rows = [row(name, "all", played) | {"seconds_an_episode": seconds}]
+    return rows + [row(name, family, groups[family]) for family in sorted(groups) if len(groups) > 1]
 
 
-def row(name: str, family: str, episodes: list[Episode]) -> dict[str, Any]:
+def row(name: str, family: str, played: list[Played]) -> dict[str, Any]:
     """What a group of episodes came to."""
-    returns = np.array([episode.term_returns.sum() for episode in episodes], np.float64)
-    told = [facts(episode) for episode in episodes]
+    told = [facts(episode) for episode, _ in played]
     means = {fact: float(np.mean([each[fact] for each in told])) for fact in told[0]}
-    head = {"test": name, "family": family, "episodes": len(episodes), "return": float(returns.mean())}
-    return head | means | {"length": float(np.mean([episode.length for episode in episodes]))}
+    head = {"test": name, "family": family, "episodes": len(played)}
+    head["return"] = float(np.mean([result for _, result in played]))
+    return head | means | {"length": float(np.mean([episode.length for episode, _ in played]))}
 
 
 def export(config: RunConfig, episodes: list[Episode], path: Path) -> None:

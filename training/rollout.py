@@ -157,7 +157,8 @@ class RolloutCollector:
 def draw(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Actions int64 [N] drawn from logits [N, A], and the logarithms of their probabilities [N].
 
-    The winner of a race of exponential clocks whose rates are the probabilities; half the time of `torch.multinomial`.
+    The winner of a race of exponential clocks whose rates are the probabilities: for 640 rows of 8 a tenth faster
+    than `torch.multinomial`.
     """
     logprobs = logits.log_softmax(-1)
     clocks = torch.empty_like(logprobs).exponential_(generator=generator)

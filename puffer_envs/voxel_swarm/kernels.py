@@ -76,7 +76,7 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
                     field.close_edge(blocks[env], distances[env], pitch, cell + pitch, scratch)
                 else:
                     follow_mended(state, env, cell, rules, scratch)
-        else:
+        elif 0 <= action < PLACE:  # what is no action does nothing: a wrong index would write anywhere
             to = cell + ways[action]
             # Not off the grid, and up only where one can climb. In one expression, without a branch for each direction:
             # a processor that guesses which comes next guesses wrong five times out of six.

@@ -108,7 +108,7 @@ def write_original_rows(state: State, scent: np.ndarray, out: np.ndarray, pitch:
     """The original's 58 floats and the text's number of ``rows``, float32 [E * A, 59]; off the grid all is 0.
 
     Args:
-        scent: float32 [E, C], see `scent.max_normalised`.
+        scent: float32 [E, C], see `straight.max_normalised`.
     """
     agents = state.cells.shape[1]
     for i in range(rows.size):

@@ -31,7 +31,7 @@ RELATIVE_LAYOUT = ObsLayout(
     ("others", (PATCH,), 8, 1 / 255),
     ("distance", (1,), 8, 1 / 255),  # own, 8 cells are 255
     ("carrying", (1,), 8, 1 / 255),  # 255 with a block
-    ("text", (2,)),  # number of the shape's text, low byte first: an index into `VoxelSwarm.texts`
+    ("text", (2,)),  # number of the shape's text, low byte first: an index into `EnvSpec.texts`
 )
 ORIGINAL_LAYOUT = ObsLayout(
     np.float32, ("position", (3,)), ("blocks", (PATCH,)), ("scent", (PATCH,)), ("carrying", (1,)), ("text", (1,))

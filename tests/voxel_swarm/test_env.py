@@ -108,3 +108,12 @@ def test_no_episode_begins_where_it_ends() -> None:
     assert [event.state is None for event in events] == [event.step == events[-1].step for event in events]
     env.load_state(0, events[0].state)
     assert env.held_at_start[0, events[0].milestone]
+
+
+@pytest.mark.parametrize("action", [-1, 8, 1_000_000])
+def test_what_is_no_action_does_nothing(action) -> None:
+    env = VoxelSwarm(Config(grid_size=5, num_agents=4), 1, seed=1)
+    env.reset()
+    before = env.write_world(0)
+    env.step(np.full(4, action, np.int32))
+    assert env.write_world(0) == before
