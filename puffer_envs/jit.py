@@ -117,6 +117,23 @@ def wide(value: int) -> int:
     return int(np.int64(value))
 
 
+# -- bits --------------------------------------------------------------------------------------------------------------
+@intrinsic
+def _trailing_zeros(typing_context: Any, word: Any) -> tuple[Any, Any]:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], cgutils.true_bit)
+
+    return numba.types.int64(numba.types.uint64), generate
+
+
+def _counted_zeros(word: int) -> int:
+    return (int(word) & -int(word)).bit_length() - 1
+
+
+# Number of the lowest bit that is set in a word, uint64 and not 0.
+lowest_bit = _counted_zeros if _config.DISABLE_JIT else cast(Callable[[int], int], _trailing_zeros)
+
+
 # -- arrays that nobody counts -----------------------------------------------------------------------------------------
 def _strip(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     """The value of an array, or of a tuple with arrays in it, without an owner."""

@@ -1,0 +1,60 @@
+"""Rewards: one function per named term. A term says how much of its thing happened; the weights are in `config`."""
+
+import numpy as np
+
+from puffer_envs.jit import kernel, wide
+from puffer_envs.territory.config import REWARD_FACTORS, REWARD_TIMES, Config, reward_weights
+from puffer_envs.territory.state import TICK, Game, Rules
+
+TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
+_RANK, _LAND, _WIN, _ELIMINATED, _TIMEOUT = range(len(TERMS))
+
+
+@kernel
+def rank_of(game: Game, player: int) -> int:
+    """Place of a player among those alive, by tiles; of equals the lower number is before the other."""
+    place = 1
+    for other in range(1, game.tiles.size):
+        ahead = game.tiles[other] > game.tiles[player]
+        place += ahead or (game.tiles[other] == game.tiles[player] and other < player)
+    return place
+
+
+@kernel
+def alive(game: Game) -> int:
+    """Players who own a tile."""
+    return wide((game.tiles[1:] > 0).sum())
+
+
+@kernel
+def begin(game: Game, rules: Rules, before: np.ndarray) -> None:
+    """Remember in ``before``, int64 [A], with how many tiles a step begins."""
+    for learner in range(rules.learners):
+        before[learner] = game.tiles[learner + 1]
+
+
+@kernel
+def rank(game: Game, rules: Rules, terms: np.ndarray) -> None:
+    """A tick's share: nothing for the last of all, the more the later in the game."""
+    factor, count = REWARD_FACTORS[len(REWARD_TIMES)], alive(game)
+    for i in range(len(REWARD_TIMES) - 1, -1, -1):
+        if game.numbers[TICK] < REWARD_TIMES[i]:
+            factor = REWARD_FACTORS[i]
+    for learner in range(rules.learners):
+        if game.tiles[learner + 1]:
+            terms[learner, _RANK] += (1 - rank_of(game, learner + 1) / count) * factor
+
+
+@kernel
+def finish(game: Game, rules: Rules, land: int, enough: float, before: np.ndarray, terms: np.ndarray) -> None:
+    """The terms of a whole step, which began with ``before`` tiles; ``enough`` tiles win."""
+    won = anybody = False
+    for learner in range(rules.learners):
+        won |= game.tiles[learner + 1] >= enough
+        anybody |= game.tiles[learner + 1] > 0
+    for learner in range(rules.learners):
+        tiles = game.tiles[learner + 1]
+        terms[learner, _LAND] = (tiles - before[learner]) / land
+        terms[learner, _WIN] = tiles >= enough
+        terms[learner, _ELIMINATED] = before[learner] > 0 and tiles == 0
+        terms[learner, _TIMEOUT] = anybody and not won and game.numbers[TICK] >= rules.max_ticks
