@@ -22,15 +22,12 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from numba.core import cgutils
-from numba.core.imputils import impl_ret_untracked
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 from puffer_envs.process import cache_home
 
 _config: Any = numba.config  # numba fills this module at run time, so a type checker finds it empty
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 
 # Caches of former sources that nobody used for so long are removed when a new one is made.
 STALE_AFTER_DAYS = 14
@@ -40,13 +37,28 @@ def kernel(function: F) -> F:
     """Compile a function of numbers and arrays to machine code that runs without the interpreter lock.
 
     No fastmath (it breaks isnan and the same bytes everywhere); division by zero gives inf or nan as NumPy does.
+
+    It cannot make arrays (numba says that it requires its runtime), and returns none but to another kernel: nobody
+    counts the users of those that it was given. Numba would count one more, atomically, wherever an array is handed on,
+    taken out of a tuple or viewed, and one less after it: 500 ns for a call with a tuple of 13 arrays.
     """
+    return _compile(function, allocates=False)
+
+
+def allocating_kernel(function: F) -> F:
+    """A `kernel` that may make arrays, and return them; calls with many arrays cost more."""
+    return _compile(function, allocates=True)
+
+
+def _compile(function: F, allocates: bool) -> F:
     if _config.DISABLE_JIT:
         # Integers wrap silently in compiled code; NumPy's scalars would warn at every draw of a random number.
         return np.errstate(all="ignore")(function)
     directory = cache_directory(_game_of(function.__module__))
     with _numba_caches_in(directory):
-        return cast(F, numba.njit(nogil=True, cache=directory is not None, error_model="numpy")(function))
+        options: dict[str, Any] = {"_nrt": allocates}  # not in numba's stubs
+        compiled = numba.njit(nogil=True, cache=directory is not None, error_model="numpy", **options)
+        return cast(F, compiled(function))
 
 
 def _game_of(module: str) -> str:
@@ -132,39 +144,3 @@ def _counted_zeros(word: int) -> int:
 
 # Number of the lowest bit that is set in a word, uint64 and not 0.
 lowest_bit = _counted_zeros if _config.DISABLE_JIT else cast(Callable[[int], int], _trailing_zeros)
-
-
-# -- arrays that nobody counts -----------------------------------------------------------------------------------------
-def _strip(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """The value of an array, or of a tuple with arrays in it, without an owner."""
-    if isinstance(kind, numba.types.Array):
-        array = arrayobj.make_array(kind)(context, builder, value)
-        array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        array.parent = cgutils.get_null_value(array.parent.type)
-        return array._getvalue()
-    if isinstance(kind, numba.types.BaseTuple):
-        parts: Any = kind
-        for i, part in enumerate(parts):
-            stripped = _strip(context, builder, part, builder.extract_value(value, i))
-            value = builder.insert_value(value, stripped, i)
-    return value
-
-
-@intrinsic
-def _borrowed(typing_context: Any, value: Any) -> tuple[Any, Any]:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        (kind,) = signature.args
-        return impl_ret_untracked(context, builder, kind, _strip(context, builder, kind, args[0]))
-
-    return value(value), generate
-
-
-def _itself(value: T) -> T:
-    """Plain Python counts anyway."""
-    return value
-
-
-# What a kernel was given, for use within it alone: an array or a (named) tuple of arrays whose users are not counted.
-# Numba counts one user more, atomically, wherever a kernel hands an array on, takes it out of a tuple or takes a view
-# of it, and one less after it: 500 ns for a call with a tuple of 13 arrays, half of the time of the Game Boys' rewards.
-borrowed = _itself if _config.DISABLE_JIT else cast(Callable[[T], T], _borrowed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel, wide
+from puffer_envs.jit import kernel, wide
 from puffer_envs.layout import ObsLayout
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.kernels import Memory, was_visited
@@ -75,7 +75,6 @@ def pack_screen(pixels: np.ndarray, out: np.ndarray, row: int) -> None:
 @kernel
 def write_rows(screens: np.ndarray, facts: Facts, memory: Memory, out: np.ndarray, rows: np.ndarray) -> None:
     """The observations of ``rows`` (indices) into ``out``, uint8 [E, R]; ``screens`` as packed, uint8 [E, 1440]."""
-    facts, memory = borrowed(facts), borrowed(memory)
     for i in range(rows.size):
         row = rows[i]
         out[row, :SCREEN_BYTES] = screens[row]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel, wide
+from puffer_envs.jit import kernel, wide
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.config import Config, reward_weights
 from puffer_envs.pokemon_red.kernels import (
@@ -206,7 +206,6 @@ def judge(
     Returns:
         whether any row shows a milestone that it did not hold.
     """
-    facts, memory, rules = borrowed(facts), borrowed(memory), borrowed(rules)
     any_new = False
     for row in range(keys.size):
         decode(raw, facts, row)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from puffer_envs.jit import kernel, wide
-from puffer_envs.rng import randint
+from puffer_envs.rng import next_u64, randint
 from puffer_envs.territory import front, land
 from puffer_envs.territory.config import (
     ABSORB_BELOW,
@@ -33,6 +33,8 @@ from puffer_envs.territory.state import (
     Game,
     Rules,
 )
+
+_LOW_16 = np.uint64(0xFFFF)
 
 
 @kernel
@@ -75,7 +77,7 @@ def launch(game: Game, rules: Rules, player: int, target: int, amount: float, se
 def _add_neighbours(game: Game, rules: Rules, slot: int, tile: int, seeding: bool) -> None:
     """Queue the target's tiles beside a tile, those of little resistance and with many neighbours won first."""
     player, target = game.attacks[slot, ATTACKER], game.attacks[slot, TARGET]
-    sides = game.ground[tile]
+    sides, luck = game.ground[tile], next_u64(game.rng)  # sixteen bits of luck for each side
     for side in range(4):
         if (sides >> side) & 1 == 0:
             continue
@@ -85,7 +87,8 @@ def _add_neighbours(game: Game, rules: Rules, slot: int, tile: int, seeding: boo
         won = land.beside(game, rules, near, player)
         # (10 + r) (1 - won / 2 + m / 2) + tick in quarters, with m = 1, 1.5, 2 for plains, highland, mountain
         resistance = 4 - 2 * won + 1 + land.class_of(game.ground, near)
-        priority = (10 + randint(game.rng, 7)) * resistance + 4 * game.numbers[TICK] + BUCKET_BASE
+        chance = wide(int((luck >> np.uint64(16 * side)) & _LOW_16)) * 7 >> 16
+        priority = (10 + chance) * resistance + 4 * game.numbers[TICK] + BUCKET_BASE
         front.put(game, slot, priority, near)
 
 
@@ -168,11 +171,11 @@ def _cost(
 @kernel
 def _is_guarded(game: Game, rules: Rules, tile: int, owner: int) -> bool:
     """Whether a defence post of a tile's owner is near."""
-    x, y = tile % rules.width, tile // rules.width
+    x, y = land.place(rules, tile)
     for place in range(game.structures.shape[0]):
         at = game.structures[place, 1]
         if game.structures[place, 0] == POST and game.owner[at] == owner:
-            dx, dy = at % rules.width - x, at // rules.width - y
-            if dx * dx + dy * dy <= POST_RANGE * POST_RANGE:
+            u, v = land.place(rules, at)
+            if (u - x) ** 2 + (v - y) ** 2 <= POST_RANGE * POST_RANGE:
                 return True
     return False

@@ -20,7 +20,7 @@ _ONE, _ALL = np.uint64(1), ~np.uint64(0)
 @kernel
 def threat(game: Game, rules: Rules, player: int, tile: int) -> int:
     """How many border tiles of other players lie within 8 columns and 8 rows of a tile."""
-    x, y, count = tile % rules.width, tile // rules.width, 0
+    (x, y), count = land.place(rules, tile), 0
     left, right = max(0, x - THREAT_RANGE), min(rules.width - 1, x + THREAT_RANGE)
     words = rules.width >> 6
     for v in range(max(0, y - THREAT_RANGE), min(rules.height, y + THREAT_RANGE + 1)):
@@ -95,11 +95,11 @@ def _free_place(game: Game) -> int:
 @kernel
 def _has_room(game: Game, rules: Rules, tile: int) -> bool:
     """Whether a tile is far enough from every structure."""
-    x, y = tile % rules.width, tile // rules.width
+    x, y = land.place(rules, tile)
     for place in range(game.structures.shape[0]):
         if game.structures[place, 0] != NO_BUILDING:
-            at = game.structures[place, 1]
-            if (at % rules.width - x) ** 2 + (at // rules.width - y) ** 2 < STRUCTURE_DISTANCE**2:
+            u, v = land.place(rules, game.structures[place, 1])
+            if (u - x) ** 2 + (v - y) ** 2 < STRUCTURE_DISTANCE**2:
                 return False
     return True
 

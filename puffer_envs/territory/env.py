@@ -22,10 +22,11 @@ from puffer_envs.territory.config import (
     reward_weights,
 )
 from puffer_envs.territory.state import (
+    END,
+    GOES_ON,
     LAYOUT,
     MOST_PLAYERS,
     NUM_ACTIONS,
-    OVER,
     SIZES,
     TICK,
     Game,
@@ -129,6 +130,7 @@ class Territory(BatchedEnv):
         bounds = np.linspace(0, num_envs, threads + 1).astype(int).tolist()
         self._parts = list(pairwise(bounds))
         self._scratch = [allocate_scratch(width * height, learners, bots) for _ in self._parts]
+        self._any_more = np.zeros(threads, np.bool_)  # each thread's games show a milestone that they do not hold
         self._threads = ThreadPoolExecutor(threads, NAME) if threads > 1 else None
         self._pictures: dict[int, np.ndarray] = {}  # of the maps' ground
         self._orders = self.actions.reshape(self.num_agents, -1)
@@ -145,6 +147,7 @@ class Territory(BatchedEnv):
         return Rules(
             width=width,
             height=height,
+            a_row=1 / width,
             ways=np.array([-width, 1, width, -1]),
             learners=config.num_agents,
             bots=config.num_bots,
@@ -158,15 +161,20 @@ class Territory(BatchedEnv):
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def act(self) -> None:
+        self._any_more[:] = False
         self._in_parts(self._play)
 
     def _play(self, part: int, first: int, last: int) -> None:
-        kernels.play(
+        self._any_more[part] = kernels.play(
             self.state,
             self.grounds,
             self.rng,
             self._orders,
             self.reward_terms,
+            self.terminals,
+            self.truncations,
+            _SHARES,
+            self.milestones_held,
             self.rules,
             self._scratch[part],
             first,
@@ -183,10 +191,10 @@ class Territory(BatchedEnv):
             each.result()
 
     def score(self) -> None:
-        """`kernels.play` has written the terms; milestones are left."""
-        rows, milestones = np.nonzero((self._shares()[:, None] >= _SHARES) & ~self.milestones_held)
-        for row, milestone in zip(rows.tolist(), milestones.tolist(), strict=True):
-            self.reach(row, milestone)
+        if self._any_more.any():  # the terms are written
+            rows, milestones = np.nonzero((self._shares()[:, None] >= _SHARES) & ~self.milestones_held)
+            for row, milestone in zip(rows.tolist(), milestones.tolist(), strict=True):
+                self.reach(row, milestone)
 
     def _shares(self) -> np.ndarray:
         """Of the land, float64 [N]."""
@@ -195,16 +203,7 @@ class Territory(BatchedEnv):
         return owned.ravel()
 
     def finish(self) -> None:
-        over = np.repeat(self.state.numbers[:, OVER] != 0, self.config.num_agents)
-        late = np.repeat(self.state.numbers[:, TICK] >= self.config.max_ticks, self.config.num_agents)
-        decided = np.repeat(self._decided(), self.config.num_agents)
-        self.terminals[:] = over & decided
-        self.truncations[:] = over & late & ~decided
-
-    def _decided(self) -> np.ndarray:
-        """Games that are won, or that no learner is left in, bool [E]."""
-        tiles = self.state.tiles[:, 1 : self.config.num_agents + 1]
-        return (tiles >= self.rules.enough[self.state.map][:, None]).any(1) | ~tiles.any(1)
+        """`kernels.play` has said who ends."""
 
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
         if rows.size == self.num_agents:
@@ -254,7 +253,7 @@ class Territory(BatchedEnv):
             view.structures[self._rows(env)] = -1
 
     def can_begin(self, env: int) -> bool:
-        return not self._decided()[env] and self.state.numbers[env, TICK] < self.config.max_ticks
+        return bool(self.state.numbers[env, END] == GOES_ON)
 
     def write_world(self, env: int) -> bytes:
         return world.pack(self._game(env), self.maps[self.state.map[env]].crc, self.rules)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel, wide
+from puffer_envs.jit import kernel, wide
 from puffer_envs.rng import uniform
 from puffer_envs.territory import attacks, building, land, players, rewards
 from puffer_envs.territory.config import (
@@ -14,35 +14,45 @@ from puffer_envs.territory.config import (
     SPAWN_RADIUS,
     START_TROOPS,
 )
-from puffer_envs.territory.state import ATTACKER, MAINLAND, OVER, TICK, Game, Rules, Scratch, State
+from puffer_envs.territory.state import (
+    ATTACKER,
+    DECIDED,
+    END,
+    GOES_ON,
+    LATE,
+    MAINLAND,
+    TICK,
+    Game,
+    Rules,
+    Scratch,
+    State,
+)
 
 
 @kernel
 def game_of(state: State, grounds: np.ndarray, streams: np.ndarray, env: int) -> Game:
     """One game of a batch; ``grounds`` uint8 [maps, T], ``streams`` uint64 [E, 2]."""
-    return borrowed(
-        Game(
-            grounds[state.map[env]],
-            state.owner[env],
-            state.border[env],
-            state.box[env],
-            state.tiles[env],
-            state.troops[env],
-            state.gold[env],
-            state.built[env],
-            state.sums[env],
-            state.bots[env],
-            state.attacks[env],
-            state.force[env],
-            state.heads[env],
-            state.queued[env],
-            state.nodes[env],
-            state.structures[env],
-            state.changes[env],
-            state.numbers[env],
-            state.fruitless[env],
-            streams[env],
-        )
+    return Game(
+        grounds[state.map[env]],
+        state.owner[env],
+        state.border[env],
+        state.box[env],
+        state.tiles[env],
+        state.troops[env],
+        state.gold[env],
+        state.built[env],
+        state.sums[env],
+        state.bots[env],
+        state.attacks[env],
+        state.force[env],
+        state.heads[env],
+        state.queued[env],
+        state.nodes[env],
+        state.structures[env],
+        state.changes[env],
+        state.numbers[env],
+        state.fruitless[env],
+        streams[env],
     )
 
 
@@ -54,17 +64,28 @@ def play(
     streams: np.ndarray,
     actions: np.ndarray,
     terms: np.ndarray,
+    terminals: np.ndarray,
+    truncations: np.ndarray,
+    shares: np.ndarray,
+    held: np.ndarray,
     rules: Rules,
     scratch: Scratch,
     first: int,
     last: int,
-) -> None:
+) -> bool:
     """A step of the environments from ``first`` to before ``last``.
 
     Args:
         actions: int32 [E * A, 1 or 2].
         terms: float32 [E * A, K], zeros; written.
+        terminals: bool [E * A], False; written like ``truncations``.
+        shares: float64 [M], share of the land that each milestone asks for.
+        held: bool [E * A, M].
+
+    Returns:
+        whether any learner has a milestone that it does not hold.
     """
+    more = False
     for env in range(first, last):
         game = game_of(state, grounds, streams, env)
         rows = slice(env * rules.learners, (env + 1) * rules.learners)
@@ -75,10 +96,15 @@ def play(
             tick(game, rules, scratch)
             rewards.rank(game, rules, terms[rows])
             game.numbers[TICK] += 1
-            game.numbers[OVER] = _is_over(game, rules, enough)
-            if game.numbers[OVER]:
+            game.numbers[END] = _end(game, rules, enough)
+            if game.numbers[END] != GOES_ON:
                 break
-        rewards.finish(game, rules, rules.land[state.map[env]], enough, scratch.before, terms[rows])
+        area = rules.land[state.map[env]]
+        rewards.finish(game, rules, area, enough, scratch.before, terms[rows])
+        terminals[rows] = game.numbers[END] == DECIDED
+        truncations[rows] = game.numbers[END] == LATE
+        more |= rewards.shows_more(game, rules, area, shares, held[rows])
+    return more
 
 
 @kernel
@@ -112,13 +138,15 @@ def tick(game: Game, rules: Rules, scratch: Scratch) -> None:
 
 
 @kernel
-def _is_over(game: Game, rules: Rules, enough: float) -> bool:
+def _end(game: Game, rules: Rules, enough: float) -> int:
     anybody = False
     for player in range(1, rules.learners + 1):
         if game.tiles[player] >= enough:
-            return True
+            return DECIDED
         anybody |= game.tiles[player] > 0
-    return not anybody or game.numbers[TICK] >= rules.max_ticks
+    if not anybody:
+        return DECIDED
+    return LATE if game.numbers[TICK] >= rules.max_ticks else GOES_ON
 
 
 # -- the beginning -----------------------------------------------------------------------------------------------------
@@ -133,7 +161,8 @@ def begin(game: Game, rules: Rules) -> None:
         y = math.floor(rules.height / 2 + radius * math.sin(angle))
         centre = _nearest_free(game, rules, x, y)
         if centre >= 0:
-            _settle(game, rules, player, centre % rules.width, centre // rules.width)
+            x, y = land.place(rules, centre)
+            _settle(game, rules, player, x, y)
         game.troops[player] = BOT_START_TROOPS if player > rules.learners else START_TROOPS
     for player in range(rules.learners + 1, count + 1):
         players.draw_temper(game, player)

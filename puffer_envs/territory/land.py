@@ -24,6 +24,13 @@ _ONE = np.uint64(1)
 
 
 @kernel
+def place(rules: Rules, tile: int) -> tuple[int, int]:
+    """x and y of a tile."""
+    y = int((tile + 0.5) * rules.a_row)  # exact: a half is far more than the product can be off
+    return tile - y * rules.width, y
+
+
+@kernel
 def class_of(ground: np.ndarray, tile: int) -> int:
     """Water, plains, highland or mountain."""
     return (wide(ground[tile]) >> CLASS_SHIFT) & 3
@@ -59,7 +66,7 @@ def touches_others(game: Game, rules: Rules, tile: int, player: int) -> bool:
 @kernel
 def conquer(game: Game, rules: Rules, tile: int, player: int) -> None:
     """A tile becomes a player's (not its own before), and all that is counted follows."""
-    owner, x, y = game.owner, tile % rules.width, tile // rules.width
+    owner, (x, y) = game.owner, place(rules, tile)
     former = wide(owner[tile])
     owner[tile] = player
     _count(game, former, -1, x, y)
@@ -67,7 +74,7 @@ def conquer(game: Game, rules: Rules, tile: int, player: int) -> None:
     box = game.box
     box[player, 0], box[player, 1] = min(box[player, 0], x), min(box[player, 1], y)
     box[player, 2], box[player, 3] = max(box[player, 2], x), max(box[player, 3], y)
-    _note(game, tile, former, player)
+    _note(game, x, y, former, player)
     if game.numbers[STRUCTURES]:
         _hand_over(game, tile, former, player)
     _follow_border(game, rules, tile, player)
@@ -83,10 +90,10 @@ def _count(game: Game, player: int, sign: int, x: int, y: int) -> None:
 
 
 @kernel
-def _note(game: Game, tile: int, former: int, player: int) -> None:
+def _note(game: Game, x: int, y: int, former: int, player: int) -> None:
     at = game.numbers[CHANGES]
     if at < MAX_CHANGES:
-        game.changes[at, 0] = tile
+        game.changes[at, 0] = x + (y << 16)
         game.changes[at, 1] = former + 256 * player
     game.numbers[CHANGES] += 1
 
@@ -180,7 +187,7 @@ def _collect(game: Game, rules: Rules, tile: int, scratch: Scratch) -> int:
     front.clear_bit(scratch.marks, tile)
     cluster[0] = tile
     while done < size:
-        x, y = cluster[done] % rules.width, cluster[done] // rules.width
+        x, y = place(rules, wide(cluster[done]))
         done += 1
         for way in range(8):
             u, v = x + DX[way], y + DY[way]
@@ -203,7 +210,7 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
         tile = wide(cluster[i])
         if game.owner[tile] != player or game.ground[tile] & ALL_SIDES != ALL_SIDES:
             return 0
-        x, y = tile % rules.width, tile // rules.width
+        x, y = place(rules, tile)
         x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
         for side in range(4):
             near = tile + rules.ways[side]
@@ -213,7 +220,7 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
             if other == 0 or (captor != 0 and other != captor):
                 return 0
             captor = other
-            u, v = near % rules.width, near // rules.width
+            u, v = place(rules, near)
             u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
     return captor if u0 < x0 and u1 > x1 and v0 < y0 and v1 > y1 else 0
 

@@ -65,7 +65,7 @@ def write_rows(
         out: written in place: it is as this function left it last.
     """
     whole, local, tactical = seen
-    levels = np.zeros(state.tiles.shape[1], np.uint8)
+    levels = scratch.levels
     for env in range(first, last):
         game = kernels.game_of(state, grounds, streams, env)
         for player in range(1, levels.size):
@@ -114,7 +114,8 @@ def _tactical_origin(
             centre = y * rules.width + x
         memory.centre[row], memory.since[row] = centre, tick
     half = SIZES[TACTICAL] // 2
-    return centre % rules.width - half, centre // rules.width - half
+    x, y = land.place(rules, centre)
+    return x - half, y - half
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ def order(game: Game, rules: Rules, player: int, action: int, scratch: Scratch) 
 @kernel
 def faces(game: Game, rules: Rules, tile: int, direction: int, player: int) -> int:
     """Whose the land next to a player's tile in a direction is, -1 where it is none that can be attacked."""
-    x, y = tile % rules.width + DX[direction], tile // rules.width + DY[direction]
+    x, y = land.place(rules, tile)
+    x, y = x + DX[direction], y + DY[direction]
     if not (0 <= x < rules.width and 0 <= y < rules.height):
         return -1
     near = y * rules.width + x

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import kernel
 from puffer_envs.territory.config import REWARD_FACTORS, REWARD_TIMES, Config, reward_weights
-from puffer_envs.territory.state import TICK, Game, Rules
+from puffer_envs.territory.state import END, LATE, TICK, Game, Rules
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _RANK, _LAND, _WIN, _ELIMINATED, _TIMEOUT = range(len(TERMS))
@@ -23,7 +23,10 @@ def rank_of(game: Game, player: int) -> int:
 @kernel
 def alive(game: Game) -> int:
     """Players who own a tile."""
-    return wide((game.tiles[1:] > 0).sum())
+    count = 0
+    for player in range(1, game.tiles.size):
+        count += game.tiles[player] > 0
+    return count
 
 
 @kernel
@@ -48,13 +51,19 @@ def rank(game: Game, rules: Rules, terms: np.ndarray) -> None:
 @kernel
 def finish(game: Game, rules: Rules, land: int, enough: float, before: np.ndarray, terms: np.ndarray) -> None:
     """The terms of a whole step, which began with ``before`` tiles; ``enough`` tiles win."""
-    won = anybody = False
-    for learner in range(rules.learners):
-        won |= game.tiles[learner + 1] >= enough
-        anybody |= game.tiles[learner + 1] > 0
     for learner in range(rules.learners):
         tiles = game.tiles[learner + 1]
         terms[learner, _LAND] = (tiles - before[learner]) / land
         terms[learner, _WIN] = tiles >= enough
         terms[learner, _ELIMINATED] = before[learner] > 0 and tiles == 0
-        terms[learner, _TIMEOUT] = anybody and not won and game.numbers[TICK] >= rules.max_ticks
+        terms[learner, _TIMEOUT] = game.numbers[END] == LATE
+
+
+@kernel
+def shows_more(game: Game, rules: Rules, land: int, shares: np.ndarray, held: np.ndarray) -> bool:
+    """Whether a learner's share of the land is that of a milestone that it does not hold; ``held`` bool [A, M]."""
+    more = False
+    for learner in range(rules.learners):
+        for milestone in range(shares.size):
+            more |= game.tiles[learner + 1] / land >= shares[milestone] and not held[learner, milestone]
+    return more

@@ -25,7 +25,8 @@ MOST_PLAYERS = 254
 RATE, OFFSET, TRIGGER, RESERVE, EXPAND, ENEMY, SINCE = range(7)  # columns of `bots`; the third to fifth in hundredths
 ATTACKER, TARGET, LOWEST, BORDER, ENTRIES = range(5)  # columns of `attacks`
 TILE, NEXT = range(2)  # columns of `nodes`
-TICK, FREE, USED, CHANGES, STRUCTURES, OVER = range(6)  # of `numbers`
+TICK, FREE, USED, CHANGES, STRUCTURES, END = range(6)  # of `numbers`
+GOES_ON, DECIDED, LATE = range(3)  # ends of a game
 MAX_CHANGES = 1 << 16  # changes that are written down; after more of them observations are pooled anew
 BUCKET_BASE, BUCKETS_BEYOND = 32, 192  # the least priority of a tile, below 0, and how many there are in a tick
 
@@ -65,8 +66,10 @@ class State(NamedTuple):
     queued: np.ndarray  # uint64 [E, S, T / 64], tiles that an attack has in its queue
     nodes: np.ndarray  # int32 [E, N, 2], the queues' entries: tile, and the node put in before it + 1
     structures: np.ndarray  # int64 [E, 64, 2], kind and tile
-    changes: np.ndarray  # int32 [E, 65536, 2], tiles that changed hands since the last look: tile, former + 256 present
-    numbers: np.ndarray  # int64 [E, 6]: tick, first free node + 1, nodes ever used, changes, structures, game is over
+    changes: (
+        np.ndarray
+    )  # int32 [E, 65536, 2], tiles that changed hands since the last look: x + 65536 y, former + 256 present
+    numbers: np.ndarray  # int64 [E, 6]: tick, first free node + 1, nodes ever used, changes, structures, end
     fruitless: np.ndarray  # int64 [E, A], orders of this game that nothing came of
 
 
@@ -100,6 +103,7 @@ class Rules(NamedTuple):
 
     width: int
     height: int
+    a_row: float  # 1 / width: a division takes as long as all else that a kernel does for a tile
     ways: np.ndarray  # int64 [4], what the number of a tile changes by: N E S W
     learners: int
     bots: int
@@ -120,6 +124,7 @@ class Scratch(NamedTuple):
     marks: np.ndarray  # uint64 [T / 64], zeros between uses
     counts: np.ndarray  # int64 [P1]
     before: np.ndarray  # int64 [A]
+    levels: np.ndarray  # uint8 [P1]
 
 
 def allocate(num_envs: int, width: int, height: int, learners: int, bots: int, max_ticks: int) -> State:
@@ -162,4 +167,5 @@ def allocate_scratch(tiles: int, learners: int, bots: int) -> Scratch:
         marks=np.zeros(tiles // 64, np.uint64),
         counts=np.zeros(learners + bots + 1, np.int64),
         before=np.zeros(learners, np.int64),
+        levels=np.zeros(learners + bots + 1, np.uint8),
     )

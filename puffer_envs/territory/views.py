@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel, wide
+from puffer_envs.jit import kernel, wide
 from puffer_envs.territory import land
 from puffer_envs.territory.state import (
     CHANGES,
@@ -39,6 +39,7 @@ class View(NamedTuple):
 
     blocks: int  # n
     size: int  # tiles along the edge of a block
+    a_tile: float  # 1 / size
     offset: int  # where its planes begin in an observation
     shares: np.ndarray  # uint8 [tiles of a block + 1], byte of a count
     counts: np.ndarray  # uint16 [R, B, P1], tiles of each player; of nobody, the land
@@ -53,6 +54,7 @@ class Row(NamedTuple):
 
     blocks: int
     size: int
+    a_tile: float
     shares: np.ndarray
     counts: np.ndarray
     strongest: np.ndarray
@@ -68,6 +70,7 @@ def allocate(rows: int, players: int, blocks: int, size: int, offset: int) -> Vi
     return View(
         blocks=blocks,
         size=size,
+        a_tile=1 / size,
         offset=offset,
         shares=((np.arange(area + 1) * 255 + area // 2) // area).astype(np.uint8),
         counts=np.zeros((rows, blocks * blocks, players + 1), np.uint16),
@@ -97,28 +100,18 @@ def follow(
     """
     size = PLANES * view.blocks * view.blocks
     out = rows[row, view.offset : view.offset + size]
-    part = borrowed(
-        Row(
-            view.blocks,
-            view.size,
-            view.shares,
-            view.counts[row],
-            view.strongest[row],
-            view.levels[row],
-            x,
-            y,
-            out,
-        )
-    )
+    counts, strongest = view.counts[row], view.strongest[row]
+    part = Row(view.blocks, view.size, view.a_tile, view.shares, counts, strongest, view.levels[row], x, y, out)
     moved = view.origin[row, 0] != x or view.origin[row, 1] != y
     if view.structures[row] < 0 or moved or game.numbers[CHANGES] > MAX_CHANGES:
         view.origin[row, 0], view.origin[row, 1] = x, y
-        part.levels[:] = levels
+        for other in range(levels.size):
+            part.levels[other] = levels[other]
         pool(part, game, rules, player)
         view.structures[row] = -1
     else:
         _follow_changes(part, game, rules, player)
-        _follow_levels(part, player, levels)
+        _follow_levels(part, game, player, levels)
     if view.structures[row] != game.numbers[STRUCTURES]:
         _draw_terrain(part, game, rules)
         view.structures[row] = game.numbers[STRUCTURES]
@@ -145,14 +138,21 @@ def pool(part: Row, game: Game, rules: Rules, player: int) -> None:
 @kernel
 def _follow_changes(part: Row, game: Game, rules: Rules, player: int) -> None:
     for i in range(game.numbers[CHANGES]):
-        tile, owners = wide(game.changes[i, 0]), wide(game.changes[i, 1])
-        across, down = tile % rules.width - part.x, tile // rules.width - part.y
-        edge = part.blocks * part.size
-        if 0 <= across < edge and 0 <= down < edge:
-            block = down // part.size * part.blocks + across // part.size
+        where, owners = wide(game.changes[i, 0]), wide(game.changes[i, 1])
+        block = _block_of(part, (where & 65_535) - part.x, (where >> 16) - part.y)
+        if block >= 0:
             part.counts[block, owners & 255] -= 1
             part.counts[block, owners >> 8] += 1
             _write_block(part, block, player)
+
+
+@kernel
+def _block_of(part: Row, across: int, down: int) -> int:
+    """The block of a tile, -1 for one outside of the window."""
+    edge = part.blocks * part.size
+    if not (0 <= across < edge and 0 <= down < edge):
+        return -1
+    return int((down + 0.5) * part.a_tile) * part.blocks + int((across + 0.5) * part.a_tile)
 
 
 @kernel
@@ -182,32 +182,35 @@ def _scaled(share: int, density: int) -> int:
 
 
 @kernel
-def _follow_levels(part: Row, player: int, levels: np.ndarray) -> None:
-    plane = part.blocks * part.blocks
+def _follow_levels(part: Row, game: Game, player: int, levels: np.ndarray) -> None:
     for other in range(1, levels.size):
-        if part.levels[other] == levels[other]:
-            continue
-        part.levels[other] = levels[other]
-        if other == player:
-            own = part.out[OWN * plane : (OWN + 1) * plane]
-            _scale(own, wide(levels[other]), part.out[OWN_TROOPS * plane : (OWN_TROOPS + 1) * plane])
-        else:
-            enemies = part.out[ENEMIES * plane : (ENEMIES + 1) * plane]
-            troops = part.out[ENEMY_TROOPS * plane : (ENEMY_TROOPS + 1) * plane]
-            _scale_where(part.strongest, other, enemies, wide(levels[other]), troops)
+        if part.levels[other] != levels[other]:
+            part.levels[other] = levels[other]
+            _scale(part, game, other, player)
 
 
 @kernel
-def _scale(shares: np.ndarray, density: int, out: np.ndarray) -> None:
-    for i in range(shares.size):
-        out[i] = _scaled(wide(shares[i]), density)
+def _scale(part: Row, game: Game, owner: int, player: int) -> None:
+    """The troop planes where an owner's troops are seen: within the blocks of the box around its land."""
+    plane, density, box = part.blocks * part.blocks, wide(part.levels[owner]), game.box[owner]
+    left, top = max(0, _floor(part, box[0] - part.x)), max(0, _floor(part, box[1] - part.y))
+    right, bottom = (
+        min(part.blocks - 1, _floor(part, box[2] - part.x)),
+        min(part.blocks - 1, _floor(part, box[3] - part.y)),
+    )
+    for down in range(top, bottom + 1):
+        for block in range(down * part.blocks + left, down * part.blocks + right + 1):
+            if owner == player:
+                scaled = _scaled(wide(part.out[OWN * plane + block]), density)
+                part.out[OWN_TROOPS * plane + block] = scaled
+            elif part.strongest[block] == owner:
+                scaled = _scaled(wide(part.out[ENEMIES * plane + block]), density)
+                part.out[ENEMY_TROOPS * plane + block] = scaled
 
 
 @kernel
-def _scale_where(strongest: np.ndarray, player: int, shares: np.ndarray, density: int, out: np.ndarray) -> None:
-    for i in range(shares.size):
-        scaled = np.uint8(_scaled(wide(shares[i]), density))
-        out[i] = scaled if strongest[i] == player else out[i]
+def _floor(part: Row, tiles: int) -> int:
+    return math.floor((tiles + 0.5) * part.a_tile)
 
 
 @kernel
@@ -223,9 +226,8 @@ def _draw_terrain(part: Row, game: Game, rules: Rules) -> None:
         out[block] = (total * HEIGHT + area // 2) // area
     for place in range(game.structures.shape[0]):
         kind, tile = game.structures[place, 0], game.structures[place, 1]
-        across, down = tile % rules.width - part.x, tile // rules.width - part.y
-        edge = part.blocks * part.size
-        if kind != NO_BUILDING and 0 <= across < edge and 0 <= down < edge:
-            block = down // part.size * part.blocks + across // part.size
+        x, y = land.place(rules, tile)
+        block = _block_of(part, x - part.x, y - part.y)
+        if kind != NO_BUILDING and block >= 0:
             seen = CITY_SEEN if kind == CITY else POST_SEEN
             out[block] = max(out[block], seen)

@@ -54,11 +54,12 @@ def clear(game: Game) -> None:
 @kernel
 def occupy(game: Game, rules: Rules, owner: np.ndarray) -> None:
     """Give out the tiles of an empty map, as in ``owner`` uint8 [T], and count what follows from it."""
-    game.owner[:] = owner
+    for tile in range(owner.size):
+        game.owner[tile] = owner[tile]
     for tile in range(owner.size):
         player = wide(owner[tile])
         if player:
-            x, y, box = tile % rules.width, tile // rules.width, game.box[player]
+            (x, y), box = land.place(rules, tile), game.box[player]
             game.tiles[player] += 1
             game.sums[player, 0] += x
             game.sums[player, 1] += y
@@ -86,9 +87,18 @@ def entries(game: Game, out: np.ndarray) -> int:
                 node = game.nodes[node - 1, NEXT]
                 count += 1
                 left -= 1
-            out[first:count] = out[first:count][::-1].copy()
+            _reverse(out[first:count])
             priority += 1
     return count
+
+
+@kernel
+def _reverse(rows: np.ndarray) -> None:
+    for i in range(len(rows) // 2):
+        for column in range(rows.shape[1]):
+            other = rows[len(rows) - 1 - i, column]
+            rows[len(rows) - 1 - i, column] = rows[i, column]
+            rows[i, column] = other
 
 
 @kernel
@@ -118,7 +128,7 @@ def pack(game: Game, crc: int, rules: Rules) -> bytes:
     arrays = {
         "map": np.array(crc, np.uint32),
         "players": np.array([rules.learners, rules.bots]),
-        "tick": game.numbers[TICK : TICK + 1],
+        "tick": np.array(game.numbers[TICK]),
         "owner": game.owner,
         "troops": game.troops,
         "gold": game.gold,

@@ -12,7 +12,7 @@ there (`open_edge`). A source that ends, or a block that is taken away, may leav
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import allocating_kernel, kernel, wide
 from puffer_envs.voxel_swarm.state import BORDER, EMPTY, UNREACHABLE, Scratch
 
 _CELL = np.int64((1 << 32) - 1)  # the part of a seed that is the cell
@@ -181,6 +181,12 @@ def _strip(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, value: 
     return count
 
 
+@allocating_kernel
+def _sort(values: np.ndarray) -> None:
+    """In place; NumPy's sort returns the array, too."""
+    values.sort()
+
+
 @kernel
 def _find_borders(blocks: np.ndarray, field: np.ndarray, pitch: int, count: int, scratch: Scratch) -> int:
     """The unmarked cells from which a step leads to a marked one, as sorted ``seeds``: value << 32 | cell."""
@@ -195,7 +201,7 @@ def _find_borders(blocks: np.ndarray, field: np.ndarray, pitch: int, count: int,
         if best < BORDER:
             scratch.seeds[seeds] = best << 32 | cell
             seeds += 1
-    scratch.seeds[:seeds].sort()
+    _sort(scratch.seeds[:seeds])
     return seeds
 
 

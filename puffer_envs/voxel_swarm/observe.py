@@ -1,8 +1,10 @@
 """Observations: what an agent sees and smells in the 27 cells around it. No position: the same at every size."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel, wide
+from puffer_envs.jit import kernel, wide
 from puffer_envs.voxel_swarm.state import (
     EMPTY,
     NO_SOURCE,
@@ -34,8 +36,22 @@ _PATCH = np.uint64(PATCH)
 _ZERO, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 
 
+class Lanes(NamedTuple):
+    """What is around one agent; 27 places and five more, as vectors have them."""
+
+    block: np.ndarray  # uint8 [32]
+    crowd: np.ndarray  # uint16 [32]
+    distance: np.ndarray  # int32 [32]
+    scent: np.ndarray  # uint8 [32]
+
+
+def allocate_lanes() -> Lanes:
+    """Working space for one thread."""
+    return Lanes(*(np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.int32, np.uint8)))
+
+
 @kernel
-def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.ndarray) -> None:
+def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.ndarray, lanes: Lanes) -> None:
     """The observations of ``rows`` (indices) into ``out``, uint8 [E * A, 85].
 
     Cells are gathered first and reckoned with as vectors: so it takes less than two thirds of the time that it takes
@@ -45,13 +61,11 @@ def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.nd
         unit: the field's value of a distance of one cell.
         rows: ascending; all agents of an environment or none.
     """
-    state, out = borrowed(state), borrowed(out)
     blocks, crowds, field, cells = state.blocks, state.crowd, state.field, state.cells
     carrying, texts, sources = state.carrying, state.text, state.smell
     agents = cells.shape[1]
     across, up = np.uint64(pitch * pitch), np.uint64(pitch)
-    block, crowd = np.zeros(_LANES, np.uint8), np.zeros(_LANES, np.uint16)
-    distance, scent = np.zeros(_LANES, np.int32), np.zeros(_LANES, np.uint8)
+    block, crowd, distance, scent = lanes
     for i in range(rows.size):
         row = rows[i]
         env, agent = row // agents, row % agents

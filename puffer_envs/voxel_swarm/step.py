@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import borrowed, kernel
+from puffer_envs.jit import kernel
 from puffer_envs.voxel_swarm import kernels, rewards
 from puffer_envs.voxel_swarm.state import Rules, Scratch, State
 
@@ -27,7 +27,6 @@ def play(
     Returns:
         whether any world has more built than the milestones that it holds say.
     """
-    state, scratch, rules = borrowed(state), borrowed(scratch), borrowed(rules)
     counts = state.counts
     kernels.act(state, actions, deeds, rules, scratch)
     rewards.score(counts, deeds, iou, terms)

@@ -465,12 +465,17 @@ class Game:
         return 0
 
     def add_neighbours(self, attack: Attack, tile: int, seeding: bool) -> None:
-        """Queue the target's tiles next to a tile."""
-        for there in self.neighbours[tile]:
-            if self.owner_of(there) != attack.target or (seeding and there in attack.queued):
+        """Queue the target's tiles next to a tile; each side has its sixteen bits of luck."""
+        luck = int(rng.next_u64(self.rng_row))
+        for side in range(4):
+            there = self.next_tile(tile, 2 * side)
+            if there not in self.neighbours[tile] or self.owner_of(there) != attack.target:
+                continue
+            if seeding and there in attack.queued:
                 continue
             own = sum(self.owner_of(around) == attack.attacker for around in self.neighbours[there])
-            priority = (10 + self.randint(7)) * (4 - 2 * own + PRIORITY[self.classes[there]])
+            chance = (luck >> 16 * side & 65_535) * 7 >> 16
+            priority = (10 + chance) * (4 - 2 * own + PRIORITY[self.classes[there]])
             attack.put(priority + 4 * self.tick + 32, there)
 
     def attack_tick(self, slot: int) -> None:
