@@ -30,15 +30,24 @@ class RecurrentQNetwork(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Logits of actions and a value from packed rows, and one flat recurrent state a row (of size 0 without memory)."""
+    """Logits of actions and a value from packed rows, and one flat recurrent state a row (of size 0 without memory).
+
+    A network without memory may ask for a history: then it is given the rows of the last H observations of an episode,
+    ``[B, H, R]``, oldest first, an episode's first one repeated, instead of ``[B, R]``.
+    """
 
     state_size: int
     num_actions: int
+    history = 1  # H
     embedder = ""  # name of what makes the vectors of texts (training/text.py); none: it reads no texts
 
     def reading(self, vectors: Tensor) -> "ActorCritic":
         """The same network, its weights shared, for rows that number other texts; float32 ``[K, 384]``."""
         return self
+
+    def figures(self) -> dict[str, Tensor]:
+        """What else a log line says of the last batch: scalars by name."""
+        return {}
 
     def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One decision: ``[B, R], [B, state_size], bool [B] -> logits [B, A], values [B], state``; zeroes the state
@@ -46,5 +55,6 @@ class ActorCritic(nn.Module):
         raise NotImplementedError
 
     def sequence(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """T decisions: ``[T, B, R], [B, state_size], bool [T, B] -> logits [T, B, A], values [T, B]``."""
+        """T decisions of a network with a memory: ``[T, B, R], [B, state_size], bool [T, B] -> logits [T, B, A],
+        values [T, B]``."""
         raise NotImplementedError

@@ -91,6 +91,3 @@ class VoxelSwarmPolicy(ActorCritic):
     def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits, values = self(rows)
         return logits, values, state
-
-    def sequence(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        return self(rows)

@@ -36,6 +36,7 @@ TABLE: dict[str, Entry] = {
         preload=("pyboy",),
         worker_options={"num_threads": 1},  # the workers are the parallelism
     ),
+    "territory": Entry("puffer_envs.territory.env", "Territory", policy="territory", learner="ppo"),
     "voxel_swarm": Entry("puffer_envs.voxel_swarm.env", "VoxelSwarm", policy="voxel_swarm", learner="ppo"),
 }
 

@@ -75,7 +75,7 @@ class PPOConfig:
     update_epochs: int = 2
     """Passes over what they brought."""
     num_minibatches: int = 4
-    """Gradient steps in a pass; each takes whole rows, so that a memory sees them in order."""
+    """Gradient steps in a pass; of a network with a memory each takes whole rows, so that it sees them in order."""
     gamma: float = 0.99
     """Discount a step."""
     gae_lambda: float = 0.95
@@ -215,6 +215,20 @@ class RunConfig:
 
 # What a game trains with where it differs from the above.
 GAMES: dict[str, dict[str, Any]] = {
+    "territory": {
+        "num_envs": 16,
+        "total_steps": 1_000_000,
+        "log_interval": 5_000,
+        "save_interval": 100_000,
+        "learner": {
+            "num_steps": 64,
+            "update_epochs": 3,
+            "gamma": 0.995,
+            "learning_rate": 3e-4,
+            "ent_coef": 0.005,
+        },
+        "evaluation": {"interval": 100_000, "episodes": 20, "max_steps": 0},
+    },
     "voxel_swarm": {
         "total_steps": 10_000_000,
         "log_interval": 500_000,

@@ -30,7 +30,8 @@ class OnPolicy:
         self.device, self.total_steps = device, config.total_steps
         self.policy = text.read(policy.to(device), env.spec.texts)
         size, dtype = env.spec.layout.size, torch.from_numpy(env.observations).dtype
-        rollout = Rollout(config.learner.num_steps, env.num_agents, size, dtype, policy.state_size, device)
+        steps, state_size = config.learner.num_steps, policy.state_size
+        rollout = Rollout(steps, env.num_agents, size, dtype, state_size, device, policy.history)
         self.collector = RolloutCollector(env, self.policy, rollout, acting, device)
         self.ppo = PPO(self.policy, config.learner, order, device)
         self.trained, self.busy_seconds = 0, 0.0

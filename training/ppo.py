@@ -13,7 +13,7 @@ from training.rollout import Rollout
 
 
 class Minibatch(NamedTuple):
-    """Decisions to learn from, each [T, B]."""
+    """Decisions to learn from, each [T, B], or [B] where their order does not matter."""
 
     actions: Tensor  # int64
     logprobs: Tensor  # float32, of the policy that acted
@@ -27,7 +27,7 @@ def ppo_loss(logits: Tensor, values: Tensor, batch: Minibatch, config: PPOConfig
     """The clipped objective, the value's loss and the entropy; the loss to descend and its parts.
 
     Args:
-        logits: float32 [T, B, A]. values: float32 [T, B], of the policy as it is now.
+        logits: float32 [..., A]. values: float32 [...], of the policy as it is now.
     """
     logprobs = logits.log_softmax(-1)
     logratio = logprobs.gather(-1, batch.actions[..., None])[..., 0] - batch.logprobs
@@ -93,8 +93,8 @@ class PPO:
             group["lr"] = config.learning_rate * max(0.0, 1.0 - progress)
         advantages, returns = rollout.advantages(config.gamma, config.gae_lambda)
         parts: dict[str, Tensor] = {}
-        for rows in self._minibatches(rollout.rows.shape[1]):
-            parts = self._step(rollout, rows, advantages, returns)
+        for index in self._minibatches(rollout):
+            parts = self._step(rollout, index, advantages, returns)
             if config.target_kl is not None and parts["approx_kl"] > config.target_kl:
                 break
         self.updates += 1
@@ -110,17 +110,26 @@ class PPO:
         """Of the last update."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def _minibatches(self, num_rows: int) -> list[Tensor]:
-        """Rows of each gradient step of all epochs, int64 [B] each."""
-        orders = [torch.randperm(num_rows, generator=self.generator) for _ in range(self.config.update_epochs)]
+    def _minibatches(self, rollout: Rollout) -> list[Tensor]:
+        """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory."""
+        count = rollout.first.shape[1] if self.policy.state_size else rollout.first.numel()
+        orders = [torch.randperm(count, generator=self.generator) for _ in range(self.config.update_epochs)]
         return [part.to(self.device) for order in orders for part in order.chunk(self.config.num_minibatches)]
 
-    def _step(self, rollout: Rollout, rows: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
-        logits, values = self.policy.sequence(rollout.rows[:, rows], rollout.state[rows], rollout.first[:, rows])
+    def _step(self, rollout: Rollout, index: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
         stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.alive)
-        loss, parts = ppo_loss(logits, values, Minibatch(*(each[:, rows] for each in stored)), self.config)
+        if self.policy.state_size:  # whole rows, so that a memory sees them in order
+            batch = Minibatch(*(each[:, index] for each in stored))
+            rows, state, first = rollout.rows[:, index], rollout.state[index], rollout.first[:, index]
+            logits, values = self.policy.sequence(rows, state, first)
+        else:
+            batch = Minibatch(*(each.flatten(0, 1)[index] for each in stored))
+            state, first = rollout.state[:0].new_zeros(len(index), 0), rollout.first.flatten()[index]
+            logits, values, _ = self.policy.step(rollout.stacked(index), state, first)
+        loss, parts = ppo_loss(logits, values, batch, self.config)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        parts |= self.policy.figures()
         parts["grad_norm"] = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
         return parts

@@ -10,6 +10,7 @@ from torch import Tensor
 from policies.protocol import ActorCritic
 from puffer_envs.base import VectorEnv
 from training.ledger import Ledger, Step
+from training.replay import FrameHistory
 from training.returns import gae
 
 
@@ -18,13 +19,24 @@ class Rollout:
 
     Args:
         row_size: elements of an observation row, of ``dtype``.
+        history: observations that a policy is given at once; those before the segment are kept, too.
     """
 
     def __init__(
-        self, num_steps: int, num_rows: int, row_size: int, dtype: torch.dtype, state_size: int, device: torch.device
+        self,
+        num_steps: int,
+        num_rows: int,
+        row_size: int,
+        dtype: torch.dtype,
+        state_size: int,
+        device: torch.device,
+        history: int = 1,
     ) -> None:
+        if num_steps < history - 1:
+            raise ValueError(f"num_steps is {num_steps}; a policy that sees {history} observations needs {history - 1}")
         shape = (num_steps, num_rows)
-        self.rows = torch.zeros((*shape, row_size), dtype=dtype, device=device)
+        self.seen = torch.zeros((history - 1 + num_steps, num_rows, row_size), dtype=dtype, device=device)
+        self.former = torch.zeros(shape, dtype=torch.int64, device=device)  # earlier ones of the episode, at most H - 1
         self.first = torch.zeros(shape, dtype=torch.bool, device=device)  # the row begins an episode
         self.actions = torch.zeros(shape, dtype=torch.int64, device=device)
         self.logprobs = torch.zeros(shape, device=device)
@@ -35,6 +47,26 @@ class Rollout:
         self.following = torch.zeros(shape, device=device)  # value of what the action led to
         self.alive = torch.zeros(shape, dtype=torch.bool, device=device)  # False: the row's worker was away
         self.state = torch.zeros((num_rows, state_size), device=device)  # recurrent state before the first step
+
+    @property
+    def rows(self) -> Tensor:
+        """The observations of the segment, [T, N, R]: a view."""
+        return self.seen[len(self.seen) - len(self.first) :]
+
+    def go_on(self) -> None:
+        """Make room for the next segment; the end of this one is what comes before it."""
+        lead = len(self.seen) - len(self.first)
+        if lead:
+            self.seen[:lead] = self.seen[-lead:].clone()
+
+    def stacked(self, index: Tensor) -> Tensor:
+        """What a policy is given of decisions numbered t N + n, int64 [B]: rows [B, R], or histories [B, H, R]."""
+        t, n = index // self.first.shape[1], index % self.first.shape[1]
+        lead = len(self.seen) - len(self.first)
+        if not lead:
+            return self.rows[t, n]
+        ages = torch.arange(lead, -1, -1, device=index.device)
+        return self.seen[(t + lead)[:, None] - ages.minimum(self.former[t, n][:, None]), n[:, None]]
 
     def look_ahead(self, last: Tensor) -> None:
         """Complete `following`, which is known where episodes were cut; ``last`` float32 [N] follows the last step."""
@@ -58,7 +90,8 @@ class Rollout:
 class Decision(NamedTuple):
     """What a step of all rows will be stored with once it is known what came of it."""
 
-    rows: Tensor
+    rows: Tensor  # [N, R]
+    given: Tensor  # what the policy was given: the rows or their histories
     state: Tensor  # before it
     first: Tensor
     actions: Tensor  # int64 [N]
@@ -82,6 +115,8 @@ class RolloutCollector:
         self.ledger = Ledger(env, {"env": 1.0})
         self.state = torch.zeros((env.num_agents, policy.state_size), device=device)
         self.first = torch.ones(env.num_agents, dtype=torch.bool, device=device)
+        self.history = History(env, policy, device)
+        self.former = torch.zeros(env.num_agents, dtype=torch.int64, device=device)  # see `Rollout`
         self.generator = torch.Generator(device).manual_seed(seed)
         self.t = 0  # steps of the segment that are stored
         self.env_seconds = 0.0  # from the order to step until the last answer
@@ -90,11 +125,12 @@ class RolloutCollector:
     def begin(self) -> bool:
         """Draw actions and start the step; True if that completed a segment, to be learned from before `finish`."""
         rows, state = self._to_device(self.env.observations), self.state
-        logits, values, self.state = self.policy.step(rows, state, self.first)
+        given = self.history.push(rows, self.first)
+        logits, values, self.state = self.policy.step(given, state, self.first)
         actions, logprobs = draw(logits, self.generator)
         self._sent = time.perf_counter()
         self.env.send(actions.cpu().numpy())
-        self.decision = Decision(rows, state, self.first, actions, logprobs, values)
+        self.decision = Decision(rows, given, state, self.first, actions, logprobs, values)
         complete = self.t == len(self.rollout.rows)
         if complete:
             self.rollout.look_ahead(values)
@@ -109,6 +145,9 @@ class RolloutCollector:
         self.env_seconds += time.perf_counter() - self._sent
         if t == 0:
             rollout.state.copy_(decision.state)
+            rollout.go_on()
+        self.former = torch.where(decision.first, 0, (self.former + 1).clamp(max=self.policy.history - 1))
+        rollout.former[t] = self.former
         rollout.rows[t], rollout.first[t], rollout.values[t] = decision.rows, decision.first, decision.values
         rollout.actions[t], rollout.logprobs[t] = decision.actions, decision.logprobs
         step = self.ledger.enter(env.rewards[:, None].copy(), env.poll_events())
@@ -126,6 +165,8 @@ class RolloutCollector:
         if truncated.size:
             rows = torch.from_numpy(truncated).to(self.device)
             final = self._to_device(self.env.final_observations[truncated])
+            if self.policy.history > 1:
+                final = torch.cat([self.decision.given[rows, 1:], final[:, None]], 1)
             nothing = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
             self.rollout.following[t, rows] = self.policy.step(final, self.state[rows], nothing)[1]
 
@@ -140,6 +181,8 @@ class RolloutCollector:
             "rollout": self.rollout.state_dict(),
             "state": self.state,
             "first": self.first,
+            "history": self.history.state_dict(),
+            "former": self.former,
             "generator": self.generator.get_state(),
             "t": self.t,
         }
@@ -150,8 +193,32 @@ class RolloutCollector:
         self.rollout.load_state_dict(state["rollout"])
         self.state = state["state"].to(self.device)
         self.first = state["first"].to(self.device)
+        self.history.load_state_dict(state["history"])
+        self.former = state["former"].to(self.device)
         self.generator.set_state(state["generator"])
         self.t = int(state["t"])
+
+
+class History:
+    """What a policy is given while it acts: the rows as they are, or the last ones of each."""
+
+    def __init__(self, env: VectorEnv, policy: ActorCritic, device: torch.device) -> None:
+        self.frames = None
+        if policy.history > 1:
+            self.frames = FrameHistory(env.num_agents, policy.history, env.spec.layout.size, device)
+
+    def push(self, rows: Tensor, first: Tensor) -> Tensor:
+        """Rows [N, R] -> [N, R] or [N, H, R]."""
+        return rows if self.frames is None else self.frames.push(rows, first)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing where there is no history."""
+        return {} if self.frames is None else self.frames.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        if self.frames is not None:
+            self.frames.load_state_dict(state)
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -173,11 +240,12 @@ class ActorCriticPlayer:
         self.env, self.policy, self.likeliest, self.device = env, policy, likeliest, device
         self.first = np.ones(env.num_agents, np.bool_)
         self.state = torch.zeros((env.num_agents, policy.state_size), device=device)
+        self.history = History(env, policy, device)
         self.generator = torch.Generator(device).manual_seed(seed)
 
     @torch.inference_mode()
     def choose(self) -> np.ndarray:
         rows, first = (torch.from_numpy(array.copy()).to(self.device) for array in (self.env.observations, self.first))
-        logits, _, self.state = self.policy.step(rows, self.state, first)
+        logits, _, self.state = self.policy.step(self.history.push(rows, first), self.state, first)
         actions = logits.argmax(-1) if self.likeliest else draw(logits, self.generator)[0]
         return actions.cpu().numpy().astype(np.int32)

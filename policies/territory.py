@@ -1,0 +1,178 @@
+"""Territory's actor and critic: a trunk for each scale of the map, and attention that asks which one matters now."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from policies.blocks import orthogonal, unpack
+from policies.protocol import ActorCritic
+
+if TYPE_CHECKING:
+    from puffer_envs.layout import ObsLayout
+
+SCALES = ("global", "local", "tactical")
+INTENSITIES = 5  # actions of each direction
+IMPOSSIBLE = -1e8  # logit; finite, as 0 times infinity is no number
+LARGEST = 65_535  # of the two bytes of a scalar
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Sizes of the network."""
+
+    scales: Literal["multi", "single"] = "multi"
+    """multi: all three views, weighed by attention; single: the whole map alone."""
+    history: int = 4
+    """Observations that are seen at once."""
+    halved: bool = False
+    """Whether the larger views are pooled to half of their size first."""
+    channels: tuple[int, ...] = (32, 64, 128, 128)
+    """Of the convolutions of each view."""
+    kernels: tuple[int, ...] = (5, 3, 3, 3)
+    """Edges of their windows."""
+    strides: tuple[int, ...] = (2, 2, 2, 2)
+    """Their steps."""
+    features: int = 256
+    """What each view is reduced to."""
+    scalar_features: int = 128
+    """What the numbers are reduced to."""
+    heads: int = 4
+    """Of the attention."""
+    hidden: int = 512
+    """Width of the layers over all."""
+
+    @property
+    def activations(self) -> int:
+        """Numbers that the network remembers of a row between its layers."""
+        total = self.features * 6 + self.hidden * 2
+        for name in SCALES if self.scales == "multi" else SCALES[:1]:
+            edge = 64 if self.halved or name == "tactical" else 128
+            total += (6 * self.history + 2) * edge * edge
+            for channels, stride in zip(self.channels, self.strides, strict=True):
+                edge = -(-edge // stride)
+                total += 2 * channels * edge * edge
+        return total
+
+
+PRESETS = {
+    # 12 MFLOP an observation, for CPUs
+    "slim": PolicyConfig(
+        history=1,
+        halved=True,
+        channels=(12, 32, 32),
+        kernels=(8, 4, 3),
+        strides=(4, 2, 2),
+        features=64,
+        scalar_features=64,
+        heads=2,
+        hidden=128,
+    ),
+    "large": PolicyConfig(),
+}
+
+
+class Trunk(nn.Module):
+    """Planes of one view ``[B, C, n, n]`` -> features ``[B, features]``: convolutions, their mean over the view."""
+
+    def __init__(self, planes: int, config: PolicyConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = planes + 2
+        for channels, kernel, stride in zip(config.channels, config.kernels, config.strides, strict=True):
+            convolution = nn.Conv2d(before, channels, kernel, stride, (kernel - stride + 1) // 2)
+            layers += [orthogonal(convolution, 2**0.5), nn.ReLU()]
+            before = channels
+        self.convolutions = nn.Sequential(*layers)
+        self.linear = orthogonal(nn.Linear(before, config.features), 2**0.5)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        # A mean forgets where it found something, and where is what an order says: so each place knows where it is.
+        x = self.convolutions(torch.cat([planes, _coordinates(planes)], 1))
+        return F.relu(self.linear(x.mean((2, 3))))
+
+
+def _coordinates(planes: Tensor) -> Tensor:
+    """Two planes from -1 to 1, ``[B, 2, n, n]``."""
+    line = torch.linspace(-1, 1, planes.shape[-1], device=planes.device, dtype=planes.dtype)
+    square = torch.stack(torch.meshgrid(line, line, indexing="ij"))
+    return square.expand(len(planes), -1, -1, -1)
+
+
+class TerritoryPolicy(ActorCritic):
+    """Views -> a trunk each -> attention, asked by the numbers -> with the numbers, two layers -> logits and value.
+
+    Directions in which no attack is possible are masked; the row says which.
+    """
+
+    state_size = 0
+
+    def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["large"]) -> None:
+        super().__init__()
+        self.layout, self.num_actions, self.config, self.history = layout, num_actions, config, config.history
+        self.scales = SCALES if config.scales == "multi" else SCALES[:1]
+        planes = layout["global"].shape[0] * config.history
+        self.trunks = nn.ModuleList(Trunk(planes, config) for _ in self.scales)
+        numbers, gain = layout["scalars"].size // 2, 2**0.5
+        self.numbers = nn.Sequential(
+            orthogonal(nn.Linear(numbers, config.scalar_features), gain),
+            nn.ReLU(),
+            orthogonal(nn.Linear(config.scalar_features, config.scalar_features), gain),
+            nn.ReLU(),
+        )
+        if len(self.scales) > 1:
+            self.query = nn.Linear(config.scalar_features, config.features)
+            self.names = nn.Parameter(torch.zeros(len(self.scales), config.features))  # which view a vector is of
+            self.attend = nn.MultiheadAttention(config.features, config.heads, batch_first=True)
+        self.fuse = nn.Sequential(
+            orthogonal(nn.Linear(config.features + config.scalar_features, config.hidden), gain),
+            nn.ReLU(),
+            orthogonal(nn.Linear(config.hidden, config.hidden), gain),
+            nn.ReLU(),
+        )
+        self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
+        self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
+        self.register_buffer("weights", torch.zeros(len(self.scales)), persistent=False)
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows uint8 ``[B, R]`` or histories ``[B, H, R] -> logits [B, A], values [B]``."""
+        rows = rows if rows.dim() == 3 else rows[:, None]
+        now = rows[:, -1]
+        numbers = self.numbers(self._scalars(now))
+        views = torch.stack([trunk(self._planes(rows, name)) for trunk, name in self._named()], 1)
+        x = self._weighed(numbers, views)
+        x = self.fuse(torch.cat([x, numbers], -1))
+        possible = unpack(now, self.layout["directions"]) > 0
+        possible = possible.repeat_interleave(INTENSITIES, -1)
+        return self.actor(x).masked_fill(~possible, IMPOSSIBLE), self.critic(x)[:, 0]
+
+    def _named(self) -> list[tuple[nn.Module, str]]:
+        return list(zip(self.trunks, self.scales, strict=True))
+
+    def _planes(self, rows: Tensor, name: str) -> Tensor:
+        planes = unpack(rows, self.layout[name]).flatten(1, 2)
+        return F.avg_pool2d(planes, 2) if self.config.halved and name != "tactical" else planes
+
+    def _scalars(self, now: Tensor) -> Tensor:
+        high, low = now[:, self.layout["scalars"].span].float().chunk(2, -1)
+        return (256 * high + low) / LARGEST
+
+    def _weighed(self, numbers: Tensor, views: Tensor) -> Tensor:
+        """The views ``[B, S, F]`` as the numbers ask for them, ``[B, F]``; one view is taken as it is."""
+        if len(self.scales) == 1:
+            return views[:, 0]
+        views = views + self.names
+        answer, weights = self.attend(self.query(numbers)[:, None], views, views)
+        self.weights = weights.detach().mean((0, 1))
+        return answer[:, 0]
+
+    def figures(self) -> dict[str, Tensor]:
+        if len(self.scales) == 1:
+            return {}
+        return {f"attention/{name}": weight for name, weight in zip(self.scales, self.weights, strict=True)}
+
+    def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, values = self(rows)
+        return logits, values, state
