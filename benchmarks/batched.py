@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,13 @@ def memory_bound(env: VectorEnv) -> float:
     """Agent-steps a second if nothing was done but to write observations, rewards, terms and ends."""
     # Ones: zeros that nobody has written yet are all one page, which stays in the cache.
     source, target = np.ones(COPIED_BYTES, np.uint8), np.ones(COPIED_BYTES, np.uint8)
-    best = min(_seconds(lambda: np.copyto(target, source)) for _ in range(5))
+    best = min(seconds_of(lambda: np.copyto(target, source)) for _ in range(5))
     arrays = (env.observations, env.rewards, env.reward_terms, env.terminals, env.truncations)
     return COPIED_BYTES / best / (sum(array.nbytes for array in arrays) / env.num_agents)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long it takes."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
@@ -79,7 +80,7 @@ def building_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any
     begin = time.perf_counter()
     while time.perf_counter() - begin < 2 * args.seconds:
         actions = follow(env.observations)
-        total["seconds"].append(_seconds(lambda actions=actions: env.step(actions)))  # type: ignore[misc]
+        total["seconds"].append(seconds_of(lambda actions=actions: env.step(actions)))  # type: ignore[misc]
         total["steps"].append(env.num_agents)
     return row(common, "env_building", total)
 
@@ -100,10 +101,12 @@ def follower(env: VectorEnv) -> Callable[[np.ndarray], np.ndarray]:
     return choose
 
 
-def learning_rows(args: argparse.Namespace, common: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Collecting, updating, and both as the command does it."""
-    flags = ["--env", args.env, "--num-envs", str(args.num_envs), "--model-size", common["model_size"]]
-    config = cli.parse(flags)
+def learning_rows(
+    args: argparse.Namespace, common: dict[str, Any], flags: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """Collecting, updating, and both as the command does it with more ``flags``."""
+    shared = ["--env", args.env, "--num-envs", str(args.num_envs), "--model-size", common["model_size"]]
+    config = cli.parse([*shared, *flags])
     device = torch.device(args.device)
     env = env_registry.make(config.env, config.num_envs, config.game)
     env.reset(0)

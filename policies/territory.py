@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.blocks import orthogonal, unpack
+from policies.blocks import BytePatches, orthogonal, unpack
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class PolicyConfig:
     history: int = 4
     """Observations that are seen at once."""
     halved: bool = False
-    """Whether the larger views are pooled to half of their size first."""
+    """Whether the first windows and steps of the larger views are twice as long."""
     channels: tuple[int, ...] = (32, 64, 128, 128)
     """Of the convolutions of each view."""
     kernels: tuple[int, ...] = (5, 3, 3, 3)
@@ -49,8 +49,9 @@ class PolicyConfig:
         """Numbers that the network remembers of a row between its layers."""
         total = self.features * 6 + self.hidden * 2
         for name in SCALES if self.scales == "multi" else SCALES[:1]:
-            edge = 64 if self.halved or name == "tactical" else 128
-            total += (6 * self.history + 2) * edge * edge
+            edge = 64 if name == "tactical" else 128
+            total += 6 * self.history * edge * edge
+            edge = edge // 2 if self.halved and name != "tactical" else edge
             for channels, stride in zip(self.channels, self.strides, strict=True):
                 edge = -(-edge // stride)
                 total += 2 * channels * edge * edge
@@ -58,12 +59,12 @@ class PolicyConfig:
 
 
 PRESETS = {
-    # 12 MFLOP an observation, for CPUs
+    # 11 MFLOP an observation, for CPUs
     "slim": PolicyConfig(
         history=1,
         halved=True,
-        channels=(12, 32, 32),
-        kernels=(8, 4, 3),
+        channels=(16, 32, 32),
+        kernels=(4, 4, 3),
         strides=(4, 2, 2),
         features=64,
         scalar_features=64,
@@ -75,30 +76,49 @@ PRESETS = {
 
 
 class Trunk(nn.Module):
-    """Planes of one view ``[B, C, n, n]`` -> features ``[B, features]``: convolutions, their mean over the view."""
+    """Planes of one view, bytes ``[B, C, n, n]`` -> features ``[B, features]``: convolutions, their mean over the view.
 
-    def __init__(self, planes: int, config: PolicyConfig) -> None:
+    Args:
+        edge: n. grow: by how much the first window and its step are larger than the configuration's.
+    """
+
+    places: Tensor  # float32 [2, e, e], rows and columns from -1 to 1
+
+    def __init__(self, planes: int, edge: int, grow: int, scale: float, config: PolicyConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = planes + 2
-        for channels, kernel, stride in zip(config.channels, config.kernels, config.strides, strict=True):
-            convolution = nn.Conv2d(before, channels, kernel, stride, (kernel - stride + 1) // 2)
-            layers += [orthogonal(convolution, 2**0.5), nn.ReLU()]
-            before = channels
-        self.convolutions = nn.Sequential(*layers)
-        self.linear = orthogonal(nn.Linear(before, config.features), 2**0.5)
+        kernel, stride, channels = grow * config.kernels[0], grow * config.strides[0], config.channels[0]
+        self.first: nn.Module
+        if kernel == stride:
+            self.first = orthogonal(BytePatches(planes, channels, kernel, scale), 2**0.5)
+        else:
+            self.first = orthogonal(ByteConv(planes, channels, kernel, stride, scale), 2**0.5)
+        # A mean forgets where it found something, and where is what an order says: so each place knows where it is.
+        line = torch.linspace(-1, 1, edge // stride)
+        self.register_buffer("places", torch.stack(torch.meshgrid(line, line, indexing="ij")), persistent=False)
+        self.place = nn.Parameter(0.1 * torch.randn(channels, 2))
+        sizes = zip(config.channels, config.channels[1:], config.kernels[1:], config.strides[1:], strict=False)
+        self.others = nn.ModuleList(
+            orthogonal(nn.Conv2d(before, after, kernel, stride, (kernel - 1) // 2), 2**0.5)
+            for before, after, kernel, stride in sizes
+        )
+        self.linear = orthogonal(nn.Linear(config.channels[-1], config.features), 2**0.5)
 
     def forward(self, planes: Tensor) -> Tensor:
-        # A mean forgets where it found something, and where is what an order says: so each place knows where it is.
-        x = self.convolutions(torch.cat([planes, _coordinates(planes)], 1))
+        x = F.relu(self.first(planes) + torch.einsum("cd,dhw->chw", self.place, self.places))
+        for convolution in self.others:
+            x = F.relu(convolution(x))
         return F.relu(self.linear(x.mean((2, 3))))
 
 
-def _coordinates(planes: Tensor) -> Tensor:
-    """Two planes from -1 to 1, ``[B, 2, n, n]``."""
-    line = torch.linspace(-1, 1, planes.shape[-1], device=planes.device, dtype=planes.dtype)
-    square = torch.stack(torch.meshgrid(line, line, indexing="ij"))
-    return square.expand(len(planes), -1, -1, -1)
+class ByteConv(nn.Conv2d):
+    """A convolution over bytes ``[B, C, n, n]``, scaled; n / stride places along each edge."""
+
+    def __init__(self, planes: int, channels: int, kernel: int, stride: int, scale: float) -> None:
+        super().__init__(planes, channels, kernel, stride, (kernel - 1) // 2)
+        self.scale = scale
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return F.conv2d(planes.float(), self.weight * self.scale, self.bias, self.stride, self.padding)
 
 
 class TerritoryPolicy(ActorCritic):
@@ -113,8 +133,7 @@ class TerritoryPolicy(ActorCritic):
         super().__init__()
         self.layout, self.num_actions, self.config, self.history = layout, num_actions, config, config.history
         self.scales = SCALES if config.scales == "multi" else SCALES[:1]
-        planes = layout["global"].shape[0] * config.history
-        self.trunks = nn.ModuleList(Trunk(planes, config) for _ in self.scales)
+        self.trunks = nn.ModuleList(self._trunk(name) for name in self.scales)
         numbers, gain = layout["scalars"].size // 2, 2**0.5
         self.numbers = nn.Sequential(
             orthogonal(nn.Linear(numbers, config.scalar_features), gain),
@@ -151,9 +170,15 @@ class TerritoryPolicy(ActorCritic):
     def _named(self) -> list[tuple[nn.Module, str]]:
         return list(zip(self.trunks, self.scales, strict=True))
 
+    def _trunk(self, name: str) -> Trunk:
+        field, config = self.layout[name], self.config
+        planes, edge, _ = field.shape
+        grow = 2 if config.halved and name != "tactical" else 1
+        return Trunk(planes * config.history, edge, grow, field.scale, config)
+
     def _planes(self, rows: Tensor, name: str) -> Tensor:
-        planes = unpack(rows, self.layout[name]).flatten(1, 2)
-        return F.avg_pool2d(planes, 2) if self.config.halved and name != "tactical" else planes
+        field = self.layout[name]
+        return rows[..., field.span].reshape(len(rows), -1, *field.shape[1:])
 
     def _scalars(self, now: Tensor) -> Tensor:
         high, low = now[:, self.layout["scalars"].span].float().chunk(2, -1)

@@ -222,9 +222,9 @@ GAMES: dict[str, dict[str, Any]] = {
         "save_interval": 100_000,
         "learner": {
             "num_steps": 64,
-            "update_epochs": 3,
+            "update_epochs": 2,
             "gamma": 0.995,
-            "learning_rate": 3e-4,
+            "learning_rate": 5e-4,
             "ent_coef": 0.005,
         },
         "evaluation": {"interval": 100_000, "episodes": 20, "max_steps": 0},

@@ -8,6 +8,7 @@ played on each of them, unless --env.split, --env.family or --env.shapes says ot
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -165,10 +166,21 @@ def rows_of(name: str, played: list[Played], seconds: float) -> list[dict[str, A
 def row(name: str, family: str, played: list[Played]) -> dict[str, Any]:
     """What a group of episodes came to."""
     told = [facts(episode) for episode, _ in played]
-    means = {fact: float(np.mean([each[fact] for each in told])) for fact in told[0]}
+    means: dict[str, float] = {}
+    for fact in told[0]:
+        values = [each[fact] for each in told]
+        means[fact] = float(np.mean(values))
+        if isinstance(played[0][0].summary.get(fact), bool):
+            means[f"{fact}_95"] = wilson(sum(values), len(values))
     head = {"test": name, "family": family, "episodes": len(played)}
     head["return"] = float(np.mean([result for _, result in played]))
     return head | means | {"length": float(np.mean([episode.length for episode, _ in played]))}
+
+
+def wilson(successes: float, trials: int, z: float = 1.96) -> float:
+    """Half width of Wilson's 95% interval of a share, which holds for few trials and for shares of 0 and 1."""
+    share = successes / trials
+    return z * math.sqrt(share * (1 - share) / trials + (z / trials) ** 2 / 4) / (1 + z * z / trials)
 
 
 def export(config: RunConfig, episodes: list[Episode], path: Path) -> None:

@@ -36,6 +36,7 @@ class Config(NamedTuple):
     # -- rewards: weights of the named terms
     reward_rank: float = 1e-4  # (1 - rank / players alive) x 1, 2, 4 or 8 as the game goes on, a tick
     reward_land: float = 10.0  # what the own share of the land gained
+    reward_army: float = 10.0  # what the own share of all troops gained, those of attacks included
     reward_win: float = 10.0  # the game is won
     reward_eliminated: float = -10.0  # the last tile is lost
     reward_timeout: float = 0.0  # the game is cut off
@@ -67,6 +68,7 @@ POST_COST, POST_MAX = 50_000.0, 250_000.0  # so much more with each
 THREAT_RANGE = 8  # tiles
 INTENSITIES = (0.15, 0.30, 0.45, 0.60, 0.75)  # shares of the troops that an order sends
 REWARD_TIMES, REWARD_FACTORS = (1_000, 2_500, 5_000), (1.0, 2.0, 4.0, 8.0)  # ticks, and the rank's factor before each
+LAND_AT = (1_000, 2_500, 5_000)  # ticks at which the share of the land is noted
 
 
 def reward_weights(config: Config) -> dict[str, float]:
@@ -90,6 +92,7 @@ PRESETS: dict[str, Config] = {
         win_of_land=False,
         reward_rank=1.0,
         reward_land=0.0,
+        reward_army=0.0,
         reward_win=10_000.0,
         reward_eliminated=0.0,
         reward_timeout=-5_000.0,

@@ -15,6 +15,7 @@ from puffer_envs.process import usable_cores
 from puffer_envs.territory import kernels, maps, observe, relief, render, rewards, views, world
 from puffer_envs.territory.config import (
     CONSTANT,
+    LAND_AT,
     PRESETS,
     REAL,
     Config,
@@ -245,6 +246,7 @@ class Territory(BatchedEnv):
         rows, shares = self._rows(env), self._shares()
         self.memory.centre[rows] = -1
         self.memory.share[rows] = self.memory.trail[rows] = shares[rows]
+        self.state.land_at[env] = shares[rows, None]
         self.milestones_held[rows] = shares[rows, None] >= _SHARES
         self._forget_views(env)
 
@@ -265,7 +267,7 @@ class Territory(BatchedEnv):
         self._forget_views(env)
 
     def row_arrays(self) -> dict[str, np.ndarray]:
-        return dict(self.memory._asdict())
+        return self.memory._asdict() | {"land_at": self.state.land_at}
 
     # -- what it says of itself --------------------------------------------------------------------------------------
     def summary(self, row: int) -> dict[str, Any]:
@@ -276,6 +278,7 @@ class Territory(BatchedEnv):
             "won": bool(tiles[player] >= self.rules.enough[self.state.map[env]]),
             "eliminated": bool(tiles[player] == 0),
             "land": float(self._shares()[row]),
+            **{f"land_{at}": float(share) for at, share in zip(LAND_AT, self.state.land_at[env, learner], strict=True)},
             "rank": rewards.rank_of(self._game(env), player),
             "ticks": int(self.state.numbers[env, TICK]),
             "fruitless": int(self.state.fruitless[env, learner]),

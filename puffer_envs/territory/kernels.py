@@ -52,6 +52,7 @@ def game_of(state: State, grounds: np.ndarray, streams: np.ndarray, env: int) ->
         state.changes[env],
         state.numbers[env],
         state.fruitless[env],
+        state.land_at[env],
         streams[env],
     )
 
@@ -89,8 +90,8 @@ def play(
     for env in range(first, last):
         game = game_of(state, grounds, streams, env)
         rows = slice(env * rules.learners, (env + 1) * rules.learners)
-        enough = rules.enough[state.map[env]]
-        rewards.begin(game, rules, scratch.before)
+        area, enough = rules.land[state.map[env]], rules.enough[state.map[env]]
+        rewards.begin(game, rules, area, scratch.before)
         _orders(game, rules, actions[rows], scratch)
         for _ in range(rules.ticks):
             tick(game, rules, scratch)
@@ -99,8 +100,8 @@ def play(
             game.numbers[END] = _end(game, rules, enough)
             if game.numbers[END] != GOES_ON:
                 break
-        area = rules.land[state.map[env]]
         rewards.finish(game, rules, area, enough, scratch.before, terms[rows])
+        rewards.note_land(game, rules, area)
         terminals[rows] = game.numbers[END] == DECIDED
         truncations[rows] = game.numbers[END] == LATE
         more |= rewards.shows_more(game, rules, area, shares, held[rows])

@@ -3,11 +3,11 @@
 import numpy as np
 
 from puffer_envs.jit import kernel
-from puffer_envs.territory.config import REWARD_FACTORS, REWARD_TIMES, Config, reward_weights
-from puffer_envs.territory.state import END, LATE, TICK, Game, Rules
+from puffer_envs.territory.config import LAND_AT, REWARD_FACTORS, REWARD_TIMES, Config, reward_weights
+from puffer_envs.territory.state import ATTACKER, END, LATE, TICK, Game, Rules
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
-_RANK, _LAND, _WIN, _ELIMINATED, _TIMEOUT = range(len(TERMS))
+_RANK, _LAND, _ARMY, _WIN, _ELIMINATED, _TIMEOUT = range(len(TERMS))
 
 
 @kernel
@@ -30,10 +30,24 @@ def alive(game: Game) -> int:
 
 
 @kernel
-def begin(game: Game, rules: Rules, before: np.ndarray) -> None:
-    """Remember in ``before``, int64 [A], with how many tiles a step begins."""
+def begin(game: Game, rules: Rules, land: int, before: np.ndarray) -> None:
+    """Remember in ``before``, float64 [A, 2], with which shares of land and troops a step begins."""
     for learner in range(rules.learners):
-        before[learner] = game.tiles[learner + 1]
+        before[learner, 0] = game.tiles[learner + 1] / land
+        before[learner, 1] = army(game, learner + 1)
+
+
+@kernel
+def army(game: Game, player: int) -> float:
+    """The share of all troops, at home and in attacks, that is a player's."""
+    own = total = 0.0
+    for other in range(1, game.troops.size):
+        total += game.troops[other]
+        own += game.troops[other] if other == player else 0.0
+    for slot in range(game.force.size):
+        total += game.force[slot]
+        own += game.force[slot] if game.attacks[slot, ATTACKER] == player else 0.0
+    return own / total if total > 0 else 0.0
 
 
 @kernel
@@ -50,13 +64,23 @@ def rank(game: Game, rules: Rules, terms: np.ndarray) -> None:
 
 @kernel
 def finish(game: Game, rules: Rules, land: int, enough: float, before: np.ndarray, terms: np.ndarray) -> None:
-    """The terms of a whole step, which began with ``before`` tiles; ``enough`` tiles win."""
+    """The terms of a whole step, which began with the shares ``before``; ``enough`` tiles win."""
     for learner in range(rules.learners):
         tiles = game.tiles[learner + 1]
-        terms[learner, _LAND] = (tiles - before[learner]) / land
+        terms[learner, _LAND] = tiles / land - before[learner, 0]
+        terms[learner, _ARMY] = army(game, learner + 1) - before[learner, 1]
         terms[learner, _WIN] = tiles >= enough
-        terms[learner, _ELIMINATED] = before[learner] > 0 and tiles == 0
+        terms[learner, _ELIMINATED] = before[learner, 0] > 0 and tiles == 0
         terms[learner, _TIMEOUT] = game.numbers[END] == LATE
+
+
+@kernel
+def note_land(game: Game, rules: Rules, land: int) -> None:
+    """The shares of the land, for the ticks at which they are noted that have not passed."""
+    for learner in range(rules.learners):
+        for i in range(len(LAND_AT)):
+            if game.numbers[TICK] <= LAND_AT[i]:
+                game.land_at[learner, i] = game.tiles[learner + 1] / land
 
 
 @kernel

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from puffer_envs.layout import ObsLayout
-from puffer_envs.territory.config import ATTACKS_PER_PLAYER, MAX_STRUCTURES
+from puffer_envs.territory.config import ATTACKS_PER_PLAYER, LAND_AT, MAX_STRUCTURES
 
 WATER, PLAINS, HIGHLAND, MOUNTAIN = range(4)  # classes of tiles
 # A byte of `ground`: bits 0 to 3 say which sides are land, N E S W; two bits of class; a bit for the largest land mass.
@@ -71,6 +71,7 @@ class State(NamedTuple):
     )  # int32 [E, 65536, 2], tiles that changed hands since the last look: x + 65536 y, former + 256 present
     numbers: np.ndarray  # int64 [E, 6]: tick, first free node + 1, nodes ever used, changes, structures, end
     fruitless: np.ndarray  # int64 [E, A], orders of this game that nothing came of
+    land_at: np.ndarray  # float64 [E, A, 3], shares of the land at some ticks, or at the end before them
 
 
 class Game(NamedTuple):
@@ -95,6 +96,7 @@ class Game(NamedTuple):
     changes: np.ndarray
     numbers: np.ndarray
     fruitless: np.ndarray
+    land_at: np.ndarray
     rng: np.ndarray  # uint64 [2]
 
 
@@ -123,7 +125,7 @@ class Scratch(NamedTuple):
     stack: np.ndarray  # int32 [T]
     marks: np.ndarray  # uint64 [T / 64], zeros between uses
     counts: np.ndarray  # int64 [P1]
-    before: np.ndarray  # int64 [A]
+    before: np.ndarray  # float64 [A, 2], shares of land and troops
     levels: np.ndarray  # uint8 [P1]
 
 
@@ -155,6 +157,7 @@ def allocate(num_envs: int, width: int, height: int, learners: int, bots: int, m
         changes=zeros(np.int32, MAX_CHANGES, 2),
         numbers=zeros(np.int64, 6),
         fruitless=zeros(np.int64, learners),
+        land_at=zeros(np.float64, learners, len(LAND_AT)),
     )
 
 
@@ -166,6 +169,6 @@ def allocate_scratch(tiles: int, learners: int, bots: int) -> Scratch:
         stack=np.zeros(tiles, np.int32),
         marks=np.zeros(tiles // 64, np.uint64),
         counts=np.zeros(learners + bots + 1, np.int64),
-        before=np.zeros(learners, np.int64),
+        before=np.zeros((learners, 2)),
         levels=np.zeros(learners + bots + 1, np.uint8),
     )

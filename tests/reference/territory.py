@@ -226,6 +226,7 @@ class Game:
         """Play one action of each learner: some ticks, fewer when the game ends."""
         assert len(actions) == len(self.learners)
         before = [player.tiles for player in self.learners]
+        armies = [self.army(player) for player in self.learners]
         ranks = [0.0] * len(before)
         for i in range(self.config.ticks_per_step):
             factor = self.rank_factor()
@@ -233,7 +234,8 @@ class Game:
             ranks = [total + term * factor for total, term in zip(ranks, self.rank_terms(), strict=True)]
             if self.over:
                 break
-        self._rewards = [self._reward_terms(*of_one) for of_one in zip(self.learners, before, ranks, strict=True)]
+        of_each = zip(self.learners, before, armies, ranks, strict=True)
+        self._rewards = [self._reward_terms(*of_one) for of_one in of_each]
 
     def play_tick(self, actions: Sequence[Action] | None) -> None:
         """One tick; with the learners' actions, if it is the first one of a step."""
@@ -290,12 +292,20 @@ class Game:
         terms = {player.number: 1 - rank / len(alive) for rank, player in enumerate(alive, start=1)}
         return [terms.get(player.number, 0.0) for player in self.learners]
 
-    def _reward_terms(self, player: Player, before: int, rank: float) -> dict[str, float]:
-        """Terms of a learner that had so many tiles before the step."""
+    def army(self, player: Player) -> float:
+        """A player's share of all troops, those of attacks included."""
+        attacks = [attack for attack in self.attacks if attack is not None]
+        everybody = sum(each.troops for each in self.players) + sum(attack.troops for attack in attacks)
+        abroad = sum(attack.troops for attack in attacks if attack.attacker == player.number)
+        return (player.troops + abroad) / everybody if everybody else 0.0
+
+    def _reward_terms(self, player: Player, before: int, army: float, rank: float) -> dict[str, float]:
+        """Terms of a learner that had so many tiles and that share of the troops before the step."""
         survivors = any(learner.alive for learner in self.learners)
         return {
             "rank": rank,
             "land": player.tiles / self.land - before / self.land,
+            "army": self.army(player) - army,
             "win": float(self.has_won(player)),
             "eliminated": float(before > 0 and not player.alive),
             "timeout": float(self.tick >= self.config.max_ticks and not self.won and survivors),
