@@ -1,5 +1,6 @@
 """Territory's actor and critic: a trunk for each scale of the map, and attention that asks which one matters now."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -152,6 +153,9 @@ class TerritoryPolicy(ActorCritic):
             nn.ReLU(),
         )
         self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
+        # To wait is one direction of nine, and who orders in eight of nine steps never has the troops for anything: at
+        # first it waits as often as it orders. (Uniform policies are eliminated in every game with 11% and with 50%.)
+        nn.init.constant_(self.actor.bias[-INTENSITIES:], math.log(num_actions / INTENSITIES - 1))
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
         self.register_buffer("weights", torch.zeros(len(self.scales)), persistent=False)
 
