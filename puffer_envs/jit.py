@@ -129,6 +129,13 @@ def wide(value: int) -> int:
     return int(np.int64(value))
 
 
+@kernel
+def copy(source: np.ndarray, start: int, count: int, target: np.ndarray, at: int) -> None:
+    """Elements of one line into another: a slice assigned to a slice would make an array in between."""
+    for i in range(count):
+        target[at + i] = source[start + i]
+
+
 # -- bits --------------------------------------------------------------------------------------------------------------
 @intrinsic
 def _trailing_zeros(typing_context: Any, word: Any) -> tuple[Any, Any]:

@@ -15,7 +15,8 @@ import tyro
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from training.config import GAMES, LEARNERS, PRESETS, DQNConfig, IntrinsicConfig, PPOConfig, RunConfig
+from training import machine
+from training.config import GAMES, HARDWARE, LEARNERS, PRESETS, DQNConfig, IntrinsicConfig, PPOConfig, RunConfig
 from training.preflight import UserError
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
@@ -103,14 +104,17 @@ def _schema_class(game: type, policy: type, learner: type) -> type[RunConfig]:
 
 
 def _with_preset(base: RunConfig, name: str) -> RunConfig:
-    """A preset is the learner's (training/config.py) or the game's (PRESETS beside its Config)."""
+    """A preset is the learner's, or a machine's (both in training/config.py), or the game's (beside its Config)."""
     games = env_registry.module(base.env).PRESETS
-    ours = PRESETS if base.algo == "dqn" else {}
+    machines = HARDWARE.get(base.env, {})
+    ours = machines | (PRESETS if base.algo == "dqn" else {})
+    if machines and name == "auto":
+        name = machine.hardware()
     if name in ours:
         return with_settings(base, ours[name], Path(f"preset {name}"))
     if name in games:
         return dataclasses.replace(base, game=games[name])
-    known = ", ".join(sorted({*ours, *games}))
+    known = ", ".join(sorted({*ours, *games, *(["auto"] if machines else [])}))
     raise UserError(f"there is no preset '{name}' for {base.env}; the presets are {known}")
 
 

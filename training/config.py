@@ -182,7 +182,8 @@ class RunConfig:
     rom: Path | None = None
     """A Game Boy ROM of your own; the built-in game where left out."""
     preset: str = ""
-    """A named set of settings: document, red, original, community."""
+    """A named set of settings, or several with commas: document, red, original, community; bridge, auto, cuda-24gb,
+    cuda-16gb, mps, cpu."""
     config: Path | None = None
     """A TOML file of settings; flags win over it, and it wins over a preset."""
     resume: bool = False
@@ -243,6 +244,23 @@ TESTS: dict[str, dict[str, dict[str, Any]]] = {
     "voxel_swarm": {
         "sizes": {"split": "sizes", "curriculum": False},
         "families": {"split": "families", "curriculum": False},
+    },
+}
+
+# Presets by machine, of the games whose environments and observations fill one; `auto` is that of this machine.
+HARDWARE: dict[str, dict[str, dict[str, Any]]] = {
+    "territory": {
+        name: {
+            "num_envs": num_envs,
+            "learner": {"num_steps": num_steps, "num_minibatches": num_envs * num_steps // minibatch},
+            "game": {"local_view_size": local_view_size},
+        }
+        for name, num_envs, minibatch, num_steps, local_view_size in (
+            ("cuda-24gb", 8, 256, 1024, 256),
+            ("cuda-16gb", 4, 128, 512, 256),
+            ("mps", 4, 64, 512, 256),
+            ("cpu", 2, 32, 256, 128),
+        )
     },
 }
 

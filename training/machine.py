@@ -20,3 +20,11 @@ def prepare(torch_threads: int) -> None:
         # glibc before 2.35 takes 32 MiB at most. Alone the other call would do harm: it stops glibc from adapting.
         if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, size) for size in (1 << 30, 1 << 25)):
             mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def hardware() -> str:
+    """The preset (`config.HARDWARE`) of this machine: cuda-24gb, cuda-16gb, mps or cpu."""
+    if torch.cuda.is_available():
+        gigabytes = torch.cuda.get_device_properties(0).total_memory / 1e9
+        return "cuda-24gb" if gigabytes >= 20 else "cuda-16gb"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

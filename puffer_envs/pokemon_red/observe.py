@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import copy, kernel, wide
 from puffer_envs.layout import ObsLayout
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.kernels import Memory, was_visited
@@ -77,9 +77,9 @@ def write_rows(screens: np.ndarray, facts: Facts, memory: Memory, out: np.ndarra
     """The observations of ``rows`` (indices) into ``out``, uint8 [E, R]; ``screens`` as packed, uint8 [E, 1440]."""
     for i in range(rows.size):
         row = rows[i]
-        out[row, :SCREEN_BYTES] = screens[row]
+        copy(screens[row], 0, SCREEN_BYTES, out[row], 0)
         _write_visited(facts, memory, out, row)
-        out[row, _AT_EVENTS : _AT_EVENTS + ram.EVENT_BYTES] = facts.events[row]
+        copy(facts.events[row], 0, ram.EVENT_BYTES, out[row], _AT_EVENTS)
         out[row, _AT_MAP] = facts.map_id[row]
         out[row, _AT_POSITION] = facts.y[row]
         out[row, _AT_POSITION + 1] = facts.x[row]

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import copy, kernel, wide
 
 # -- addresses -------------------------------------------------------------------------------------------------------
 FACING = 0xC109  # wSpritePlayerStateData1FacingDirection: 0 down, 4 up, 8 left, 12 right
@@ -102,14 +102,14 @@ def gather(wram: np.ndarray, out: np.ndarray) -> None:
     out[AT_FACING] = wram[FACING - WRAM]
     out[AT_BATTLE] = wram[IN_BATTLE - WRAM]
     out[AT_BLACKOUT] = wram[BLACKOUT_MAP - WRAM]
-    out[AT_PARTY:AT_MONS] = wram[PARTY_COUNT - WRAM : PARTY_COUNT - WRAM + AT_MONS - AT_PARTY]
+    copy(wram, PARTY_COUNT - WRAM, AT_MONS - AT_PARTY, out, AT_PARTY)
     out[AT_MONS:AT_PLAYER] = 0
     for mon in range(min(wide(out[AT_PARTY]), PARTY_SIZE)):
         at, base = AT_MONS + mon * MON_BYTES, PARTY_MONS - WRAM + mon * MON_SIZE
-        out[at : at + 4] = wram[base + MON_HP : base + MON_HP + 4]
-        out[at + 4 : at + 7] = wram[base + MON_LEVEL : base + MON_LEVEL + 3]
-    out[AT_PLAYER:AT_EVENTS] = wram[DEX_OWNED - WRAM : DEX_OWNED - WRAM + AT_EVENTS - AT_PLAYER]
-    out[AT_EVENTS:RAW_SIZE] = wram[EVENTS - WRAM : EVENTS - WRAM + EVENT_BYTES]
+        copy(wram, base + MON_HP, 4, out, at)
+        copy(wram, base + MON_LEVEL, 3, out, at + 4)
+    copy(wram, DEX_OWNED - WRAM, AT_EVENTS - AT_PLAYER, out, AT_PLAYER)
+    copy(wram, EVENTS - WRAM, EVENT_BYTES, out, AT_EVENTS)
 
 
 # -- facts -----------------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def decode(raw: np.ndarray, facts: Facts, row: int) -> None:
     facts.money[row] = _bcd(raw, row)
     facts.caught[row] = _count_dex(raw, row, AT_OWNED)
     facts.seen[row] = _count_dex(raw, row, AT_SEEN)
-    facts.events[row] = raw[row, AT_EVENTS : AT_EVENTS + EVENT_BYTES]
+    copy(raw[row], AT_EVENTS, EVENT_BYTES, facts.events[row], 0)
     _decode_party(raw, facts, row)
     _decode_bag(raw, facts, row)
 

@@ -1,8 +1,10 @@
 """Precedence of settings, and that what a run writes down can be given back."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from training import cli
 from training.preflight import UserError
@@ -87,3 +89,18 @@ def test_a_file_may_name_a_preset(tmp_path):
     file = tmp_path / "red.toml"
     file.write_text('preset = "red"\n')
     assert cli.parse(["--config", str(file)]).game.new_game_steps == 19_816
+
+
+@pytest.mark.parametrize(
+    ("cuda", "gigabytes", "mps", "wanted"),
+    [(True, 80, False, 8), (True, 16, False, 4), (False, 0, True, 4), (False, 0, False, 2)],
+)
+def test_a_preset_for_this_machine(monkeypatch, cuda, gigabytes, mps, wanted):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=gigabytes * 1e9))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    config = cli.parse(["--env", "territory", "--preset", "auto"])
+    assert config.num_envs == wanted
+    decisions = config.num_envs * config.learner.num_steps
+    assert decisions // config.learner.num_minibatches == {8: 256, 4: 64 if mps else 128, 2: 32}[wanted]
+    assert config.game.local_view_size == (128 if wanted == 2 else 256)
