@@ -46,16 +46,16 @@ class PolicyConfig:
     """Width of the layers over all."""
 
     @property
-    def activations(self) -> int:
-        """Numbers that the network remembers of a row between its layers."""
-        total = self.features * 6 + self.hidden * 2
+    def bytes_of_a_row(self) -> int:
+        """What an update remembers of a row between the layers, with its gradients."""
+        total = 9 * (self.features * 6 + self.hidden * 2)
         for name in SCALES if self.scales == "multi" else SCALES[:1]:
             edge = 64 if name == "tactical" else 128
-            total += 6 * self.history * edge * edge
+            total += 6 * self.history * edge * edge * (1 if self.kernels[0] == self.strides[0] else 4)
             edge = edge // 2 if self.halved and name != "tactical" else edge
             for channels, stride in zip(self.channels, self.strides, strict=True):
                 edge = -(-edge // stride)
-                total += 2 * channels * edge * edge
+                total += 9 * 2 * channels * edge * edge
         return total
 
 

@@ -29,9 +29,9 @@ class PolicyConfig:
     """What makes vectors of texts: ngrams, or sentences (all-MiniLM-L6-v2, which must be installed)."""
 
     @property
-    def activations(self) -> int:
-        """Numbers that the network remembers of a row between its layers."""
-        return 83 + 4 * self.hidden + 2 * self.text_features
+    def bytes_of_a_row(self) -> int:
+        """What an update remembers of a row between the layers, with its gradients."""
+        return 9 * (83 + 4 * self.hidden + 2 * self.text_features)
 
 
 PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=128, text_features=64)}

@@ -19,6 +19,8 @@ from gymnasium.utils.env_checker import check_env
 from puffer_envs import base, registry
 from puffer_envs.batched import BatchedEnv
 from puffer_envs.state_file import StateFileError
+from puffer_envs.territory.env import Config as TerritoryConfig
+from puffer_envs.territory.env import Territory
 from puffer_envs.voxel_swarm.env import Config as VoxelConfig
 from puffer_envs.voxel_swarm.env import VoxelSwarm
 from tests.probes import PROBES
@@ -56,6 +58,11 @@ def _voxel_swarm(num_envs: int, seed: int = 0, report_interval: int = 128) -> An
     return VoxelSwarm(config, num_envs, seed=seed, report_interval=report_interval)
 
 
+def _territory(num_envs: int, seed: int = 0, report_interval: int = 128) -> Any:
+    config = TerritoryConfig(map_size=128, num_maps=1, num_bots=2, ticks_per_step=5, max_ticks=60)
+    return Territory(config, num_envs, seed=seed, report_interval=report_interval)
+
+
 GAMES = {
     "identity": _probe("identity"),
     "bandit": _probe("bandit"),
@@ -65,6 +72,7 @@ GAMES = {
     "pair": _probe("pair"),
     "dice": _probe("dice"),
     "voxel_swarm": Game(_voxel_swarm, markov=True),
+    "territory": Game(_territory, many=65, steps=26),
 }
 if find_spec("puffer_envs.pokemon_red") and find_spec("puffer_envs.pokemon_red.env"):
     GAMES["pokemon_red"] = Game(_pokemon_red, few=3, many=5, clones=4, steps=24, seed_shows=False)

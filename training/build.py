@@ -139,7 +139,7 @@ def _update_bytes(config: RunConfig, records: int) -> int:
     """What PPO's network remembers of a minibatch, forwards and backwards; a Q-network's batch is next to nothing."""
     if config.algo == "dqn":
         return 0
-    return records // config.learner.num_minibatches * config.policy.activations * 9
+    return records // config.learner.num_minibatches * config.policy.bytes_of_a_row
 
 
 def _environment_bytes(config: RunConfig) -> int:
