@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.jit import allocating_kernel, copy, kernel
 from puffer_envs.voxel_swarm.field import clear
 from puffer_envs.voxel_swarm.state import BORDER, EMPTY, FILLED, MISTAKES, NO_SOURCE, UNFILLED, Scent, State
 
@@ -14,7 +14,7 @@ _BLUR = np.exp(-2.0 * np.arange(3) ** 2)
 BLUR = _BLUR / (_BLUR[0] + 2 * _BLUR[1] + 2 * _BLUR[2])
 
 
-@kernel
+@allocating_kernel
 def squared_distances(sources: np.ndarray, squares: np.ndarray) -> None:
     """Squared distance to the nearest source, along one axis after the other (Felzenszwalb & Huttenlocher 2012).
 
@@ -43,7 +43,7 @@ def squared_distances(sources: np.ndarray, squares: np.ndarray) -> None:
 def _transform(values: np.ndarray, line: np.ndarray, parabolas: np.ndarray, bounds: np.ndarray) -> None:
     """values[i] = min over j of values[j] + (i - j)^2: the lower envelope of parabolas."""
     size = values.size
-    line[:] = values
+    copy(values, 0, size, line, 0)
     last = 0
     parabolas[0] = 0
     bounds[0], bounds[1] = -np.inf, np.inf
