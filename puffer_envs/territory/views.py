@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
-from puffer_envs.territory import land
+from puffer_envs.jit import kernel, lowest_bit, wide
+from puffer_envs.territory import front, land
 from puffer_envs.territory.state import (
     CHANGES,
     CITY,
@@ -32,6 +32,7 @@ from puffer_envs.territory.state import (
 
 HEIGHT = 60  # of a class of terrain, in the plane's bytes: plains 60, highland 120, mountain 180, mean over the block
 POST_SEEN, CITY_SEEN = 220, 255  # a block with a structure
+_ONE = np.uint64(1)
 
 
 class View(NamedTuple):
@@ -44,6 +45,7 @@ class View(NamedTuple):
     shares: np.ndarray  # uint8 [tiles of a block + 1], byte of a count
     counts: np.ndarray  # uint16 [R, B, P1], tiles of each player; of nobody, the land
     strongest: np.ndarray  # uint8 [R, B], the enemy with most tiles
+    stale: np.ndarray  # uint64 [R, B / 64], bits of blocks whose bytes are to be written; zeros between uses
     levels: np.ndarray  # uint8 [R, P1], densities of troops that are in the planes
     origin: np.ndarray  # int64 [R, 2], x and y of the first tile
     structures: np.ndarray  # int64 [R], how many are in the planes; -1: nothing is
@@ -58,6 +60,7 @@ class Row(NamedTuple):
     shares: np.ndarray
     counts: np.ndarray
     strongest: np.ndarray
+    stale: np.ndarray
     levels: np.ndarray
     x: int
     y: int
@@ -75,6 +78,7 @@ def allocate(rows: int, players: int, blocks: int, size: int, offset: int) -> Vi
         shares=((np.arange(area + 1) * 255 + area // 2) // area).astype(np.uint8),
         counts=np.zeros((rows, blocks * blocks, players + 1), np.uint16),
         strongest=np.zeros((rows, blocks * blocks), np.uint8),
+        stale=np.zeros((rows, blocks * blocks // 64), np.uint64),
         levels=np.zeros((rows, players + 1), np.uint8),
         origin=np.zeros((rows, 2), np.int64),
         structures=np.full(rows, -1, np.int64),
@@ -100,8 +104,8 @@ def follow(
     """
     size = PLANES * view.blocks * view.blocks
     out = rows[row, view.offset : view.offset + size]
-    counts, strongest = view.counts[row], view.strongest[row]
-    part = Row(view.blocks, view.size, view.a_tile, view.shares, counts, strongest, view.levels[row], x, y, out)
+    counts, strongest, stale = view.counts[row], view.strongest[row], view.stale[row]
+    part = Row(view.blocks, view.size, view.a_tile, view.shares, counts, strongest, stale, view.levels[row], x, y, out)
     moved = view.origin[row, 0] != x or view.origin[row, 1] != y
     if view.structures[row] < 0 or moved or game.numbers[CHANGES] > MAX_CHANGES:
         view.origin[row, 0], view.origin[row, 1] = x, y
@@ -137,13 +141,20 @@ def pool(part: Row, game: Game, rules: Rules, player: int) -> None:
 
 @kernel
 def _follow_changes(part: Row, game: Game, rules: Rules, player: int) -> None:
+    """Count first, then write each block once: along a front several tiles of a block change together."""
     for i in range(game.numbers[CHANGES]):
         where, owners = wide(game.changes[i, 0]), wide(game.changes[i, 1])
         block = _block_of(part, (where & 65_535) - part.x, (where >> 16) - part.y)
         if block >= 0:
             part.counts[block, owners & 255] -= 1
             part.counts[block, owners >> 8] += 1
-            _write_block(part, block, player)
+            front.set_bit(part.stale, block)
+    for word in range(part.stale.size):
+        bits = part.stale[word]
+        part.stale[word] = 0
+        while bits != 0:
+            _write_block(part, (word << 6) + lowest_bit(bits), player)
+            bits &= bits - _ONE
 
 
 @kernel

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from puffer_envs.territory import attacks
+from puffer_envs import rng
+from puffer_envs.territory import attacks, players
 from puffer_envs.territory.env import Territory
-from puffer_envs.territory.state import ATTACKER, BORDER, ENTRIES, TARGET
+from puffer_envs.territory.state import ATTACKER, BORDER, ENTRIES, TARGET, TICK
 from tests.territory.test_reference import assert_sound, tiles_of
 from tests.territory.worlds import (
     EAST,
@@ -185,6 +186,72 @@ def test_an_order_that_nothing_comes_of_costs_nothing(tmp_path) -> None:
     env.state.troops[0, 2] = 6  # .15 of them are less than one
     step(env, WAIT, NORTH)
     assert env.state.fruitless[0].tolist() == [2, 1]
+
+
+# -- bots --------------------------------------------------------------------------------------------------------------
+STRIPS = board((1, 30, 30, 20, 20), (2, 50, 30, 20, 20), (3, 70, 30, 20, 20), (4, 90, 30, 20, 20))
+CAP = 2 * (400**0.6 * 1000 + 50_000) / 3
+ATTACKED = ((1, 3, 100.0), (4, 3, 300.0), (2, 3, 200.0))
+
+
+@pytest.mark.parametrize(
+    ("share", "wars", "enemy", "since", "free", "launched", "remembered"),
+    [
+        (0.7, (), 0, 0, True, (0, 0.1), (0, 0)),  # land of nobody comes first
+        (0.7, ATTACKED, 2, 150, True, (0, 0.1), (2, 150)),
+        (0.7, ATTACKED[::2], 0, 0, False, (2, 0.25), (2, 200)),  # who attacks it with the most
+        (0.7, (*ATTACKED[::2], (2, 1, 900.0)), 0, 0, False, (2, 0.25), (2, 200)),
+        (0.7, ATTACKED, 0, 0, False, (4, 0.25), (4, 200)),
+        (0.7, ATTACKED, 2, 100, False, (2, 0.25), (2, 100)),  # an enemy is remembered for 100 ticks
+        (0.7, ATTACKED, 2, 99, False, (4, 0.25), (4, 200)),
+        (0.7, ATTACKED, 5, 150, False, (4, 0.25), (4, 200)),  # the dead are forgotten
+        (0.7, ((1, 3, 500.0), *ATTACKED[1:]), 0, 0, False, None, (0, 200)),  # who attacks is no neighbour
+        (0.7, (), 1, 150, False, None, (0, 150)),
+        (0.59, ATTACKED, 0, 0, False, None, (0, 0)),  # not strong enough
+        (0.59, ATTACKED, 2, 99, False, None, (0, 99)),
+        (0.2, (), 0, 0, True, (0, 0.1), (0, 0)),
+    ],
+)
+def test_what_bots_do(tmp_path, share, wars, enemy, since, free, launched, remembered) -> None:
+    """The third of five attacks from 60% of its cap on; 10% of it stay at home, or 25% in a war."""
+    classes = np.minimum(STRIPS, 1)
+    classes[30:32, 10:30] = classes[60, 50:70] = 1
+    classes[50, 75] = free
+    env = territory(tmp_path, classes, num_agents=2, num_bots=3, win_share=1.0)
+    bots = np.zeros((6, 7), int)
+    bots[3:] = 7, 4, 60, 25, 10, enemy, since  # 200 is 28 x 7 + 4
+    put(env, STRIPS, tick=200, bots=bots, troops=np.full(6, CAP * share), **listed(*wars, slots=20))
+    game, rules, scratch = inside(env)
+    for tick in (199, 201, 200):
+        assert game.bots[3, -2:].tolist() == [enemy, since]
+        assert not game.queued.any()
+        game.numbers[TICK] = tick
+        players.play_bot(game, rules, 3, scratch)
+    new = [slot for slot, pair in enumerate(pairs(env)) if pair[0] == 3]
+    if launched:
+        target, stays = launched
+        opposing = sum(force for attacker, hit, force in wars if (attacker, hit) == (target, 3))
+        assert [pairs(env)[slot] for slot in new] == [(3, target)]
+        force = np.floor(CAP * share - CAP * stays)
+        assert game.troops[3] == pytest.approx(CAP * share - force)
+        assert game.force[new[0]] == pytest.approx(force - opposing)
+    else:
+        assert new == []
+    assert game.bots[3, -2:].tolist() == list(remembered)
+
+
+def test_bots_draw_an_enemy_among_their_neighbours(tmp_path) -> None:
+    env = territory(tmp_path, np.minimum(STRIPS, 1), num_agents=2, num_bots=2)
+    bots, drawn = np.zeros((5, 7), int), set()
+    bots[:] = 1, 0, 60, 25, 10, 0, 0
+    for _ in range(12):
+        put(env, STRIPS, bots=bots, troops=np.full(5, CAP * 0.7))
+        game, rules, scratch = inside(env)
+        stream = env.rng[0].copy()
+        players.play_bot(game, rules, 3, scratch)
+        assert pairs(env) == [(3, (2, 4)[rng.randint(stream, 2)])]
+        drawn.add(pairs(env)[0])
+    assert len(drawn) == 2
 
 
 # -- attacks meet ------------------------------------------------------------------------------------------------------
