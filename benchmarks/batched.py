@@ -116,19 +116,20 @@ def learning_rows(
     learner, theta = OnPolicy(config, env, policy, 0, 0, device), np.zeros(len(env.spec.milestones))
     common = common | {"torch_threads": args.torch_threads, "device": args.device}
 
-    def train() -> int:
-        before = learner.ledger.global_step
-        learner.begin()
-        for _ in learner.learn():
-            pass
-        learner.finish(theta)
-        return learner.ledger.global_step - before
+    def segment() -> None:
+        for _ in range(config.learner.num_steps):
+            learner.begin()
+            for _ in learner.learn():
+                pass
+            learner.finish(theta)
 
-    for _ in range(2 * config.learner.num_steps):
-        train()
-    busy, stepping = learner.busy_seconds, learner.env_seconds
-    total = timed(train, 2 * args.seconds)
-    seconds = sum(total["seconds"])
+    segment()
+    segment()  # the first with an update
+    busy, stepping, steps = learner.busy_seconds, learner.env_seconds, learner.ledger.global_step
+    begin = time.perf_counter()
+    while (seconds := time.perf_counter() - begin) < 2 * args.seconds:
+        segment()  # whole ones: an update comes once in each
+    total: Total = {"steps": [learner.ledger.global_step - steps], "seconds": [seconds]}
     shares = {"update": (learner.busy_seconds - busy) / seconds, "env": (learner.env_seconds - stepping) / seconds}
     # The clock of the environments runs while an update is made: it comes between their order and their answer.
     shares["env"] = max(0.0, shares["env"] - shares["update"])
