@@ -33,8 +33,8 @@ def build(config: RunConfig) -> Run:
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, int(spec.action_space.n), config.policy)
-    memory = _preflight(config, spec, policy, device)
+    policy = policy_registry.build(network, spec.layout, preflight.num_actions(spec), config.policy)
+    memory = _tried(lambda: _preflight(config, spec, policy, device))
     if config.resume:
         _check_settings(config)
     saved = _newest(config) if config.resume else None
