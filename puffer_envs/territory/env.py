@@ -43,6 +43,7 @@ NAME = "territory"
 HELD = {"land_5": 0.05, "land_10": 0.10, "land_20": 0.20, "land_40": 0.40, "land_60": 0.60}  # shares of the land
 _SHARES = np.array(list(HELD.values()))
 LAND_OF_A_PLAYER = 52  # tiles that each begins with
+ATTACKS_IN_USE = 2.5  # places for attacks, a player, whose memory is touched in a game
 
 
 def check(config: Config) -> None:
@@ -310,6 +311,7 @@ def memory_bytes(config: Config, num_envs: int) -> int:
     height, width = maps.maps_for(config)[0].classes.shape
     tiles, players = width * height, config.num_agents + config.num_bots + 1
     blocks, rows = sum(size * size for size in SIZES), num_envs * config.num_agents
-    games = tiles * 2 + 4 * (players - 1) * (4 * config.max_ticks * 4 + tiles // 8)
+    attacks = ATTACKS_IN_USE * (players - 1)
+    games = tiles * 2 + int(attacks * (4 * config.max_ticks * 4 + tiles // 8))
     seen = blocks * (2 * players + 1) + 2 * LAYOUT.nbytes
     return num_envs * games + rows * seen + config.num_maps * 3 * tiles + 12 * tiles
