@@ -60,8 +60,10 @@ def check(config: Config) -> None:
     players = config.num_agents + config.num_bots
     if players > MOST_PLAYERS:
         raise ValueError(f"num_agents and num_bots make {players} players; they can be at most {MOST_PLAYERS}")
-    if config.local_view_size < 0 or config.local_view_size % 128:
-        raise ValueError(f"local_view_size is {config.local_view_size}; it must be a multiple of 128, or 0")
+    if not 0 <= config.local_view_size <= maps.LARGEST or config.local_view_size % 128:
+        raise ValueError(
+            f"local_view_size is {config.local_view_size}; it must be a multiple of 128 up to {maps.LARGEST}, or 0"
+        )
     if not 0 < config.win_share <= 1:
         raise ValueError(f"win_share is {config.win_share}; it must be above 0 and at most 1")
     room = min(int(maps.masses(each.classes > 0)[1].max()) for each in maps.maps_for(config))

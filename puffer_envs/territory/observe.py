@@ -73,7 +73,7 @@ def write_rows(
         for learner in range(rules.learners):
             row, player = env * rules.learners + learner, learner + 1
             views.follow(whole, row, game, rules, player, 0, 0, levels, out)
-            x, y = local_origin(game, rules, player, local, row)
+            x, y = local_origin(game, rules, player, local)
             views.follow(local, row, game, rules, player, x, y, levels, out)
             x, y = _tactical_origin(game, rules, player, memory, row, scratch)
             views.follow(tactical, row, game, rules, player, x, y, levels, out)
@@ -84,10 +84,13 @@ def write_rows(
 
 # -- where the views lie -----------------------------------------------------------------------------------------------
 @kernel
-def local_origin(game: Game, rules: Rules, player: int, view: View, row: int) -> tuple[int, int]:
-    """The first tile of the window around the middle of the own land, in steps of an eighth of it; within the map."""
+def local_origin(game: Game, rules: Rules, player: int, view: View) -> tuple[int, int]:
+    """The first tile of the window around the middle of the own land, in steps of an eighth of it; within the map.
+
+    Who has no land looks at the corner: where it looked last is in no savestate.
+    """
     if game.tiles[player] == 0:
-        return view.origin[row, 0], view.origin[row, 1]
+        return 0, 0
     edge = view.blocks * view.size
     x = _snapped(game.sums[player, 0] // game.tiles[player], edge, rules.width)
     return x, _snapped(game.sums[player, 1] // game.tiles[player], edge, rules.height)

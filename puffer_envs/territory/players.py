@@ -62,7 +62,7 @@ def grow(game: Game, rules: Rules, player: int) -> None:
     most, troops = cap(game, rules, player), game.troops[player]
     gain = (GROWTH_BASE + troops**GROWTH_POWER / GROWTH_DIVISOR) * (1 - troops / most)
     is_bot = player > rules.learners
-    game.troops[player] = min(troops + (gain * BOT_GROWTH if is_bot else gain), most)
+    game.troops[player] = max(0.0, min(troops + (gain * BOT_GROWTH if is_bot else gain), most))
     game.gold[player] += BOT_GOLD if is_bot else GOLD
 
 

@@ -12,20 +12,25 @@ from puffer_envs.territory.state import (
     BORDER,
     BUCKETS_BEYOND,
     CHANGES,
+    ENEMY,
     ENTRIES,
+    EXPAND,
     MAX_CHANGES,
     NEXT,
     NO_BUILDING,
     POST,
+    RATE,
     STRUCTURES,
     TARGET,
     TICK,
     TILE,
+    TRIGGER,
     Game,
     Rules,
 )
 
 KIND = "territory/world"
+MOST = 1e12  # troops or gold
 _FAR = 1 << 20  # beyond any map
 
 
@@ -169,7 +174,7 @@ def unpack(data: bytes, crcs: list[int], grounds: np.ndarray, rules: Rules) -> d
         _check(world, grounds[number], rules)
     except StateFileError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise StateFileError(f"this is a world of another version of territory: {error}") from error
     return world | {"map": np.array(number)}
 
@@ -191,14 +196,17 @@ def _check(world: dict[str, np.ndarray], ground: np.ndarray, rules: Rules) -> No
     for name, shape in shapes.items():
         if world[name].shape != shape:
             raise StateFileError(f"the world's {name} has shape {world[name].shape}, not {shape}")
+    for name in ("tick", "attacks", "bots", "entries", "queued", "structures", "fruitless"):
+        if world[name].dtype.kind not in "iu":
+            raise StateFileError(f"the world's {name} are no whole numbers")
     owner, tick = world["owner"], int(world["tick"])
     if owner.dtype != np.uint8 or owner.max(initial=0) > players or (owner[ground < 16] != 0).any():
         raise StateFileError("the world's tiles belong to players that do not exist, or lie in the water")
     if not 0 <= tick < rules.max_ticks:
         raise StateFileError(f"the world is at tick {tick}, a game ends at tick {rules.max_ticks}")
     for name in ("troops", "gold", "force"):
-        if world[name].dtype != np.float64 or not (np.isfinite(world[name]) & (world[name] >= 0)).all():
-            raise StateFileError(f"the world's {name} are no numbers from 0 on")
+        if world[name].dtype != np.float64 or not ((world[name] >= 0) & (world[name] <= MOST)).all():
+            raise StateFileError(f"the world's {name} are no numbers from 0 to {MOST:g}")
     listed, queued, structures = world["entries"], world["queued"], world["structures"]
     within = (
         _between(world["attacks"], 0, players)
@@ -210,11 +218,22 @@ def _check(world: dict[str, np.ndarray], ground: np.ndarray, rules: Rules) -> No
         and _between(queued[:, 1], 0, tiles - 1)
         and _between(structures[:, 0], NO_BUILDING, POST)
         and _between(structures[:, 1], 0, tiles - 1)
-        and _between(world["bots"][:, 5], 0, players)
-        and (world["bots"][rules.learners + 1 :, 0] > 0).all()
+        and _between(world["bots"][:, ENEMY], 0, players)
+        and (world["bots"][rules.learners + 1 :, RATE] > 0).all()
+        and _between(world["bots"][:, TRIGGER : EXPAND + 1], 0, 100)
+        and _fit(world["attacks"], listed, queued, tiles)
     )
     if not within:
         raise StateFileError("the world's attacks, bots or structures are of another game")
+
+
+def _fit(attacks: np.ndarray, listed: np.ndarray, queued: np.ndarray, tiles: int) -> bool:
+    """Whether only attacks that there are have entries, and each queued tile has one and counts once."""
+    entries, counted = (pairs[:, 0].astype(np.int64) * tiles + pairs[:, -1] for pairs in (listed, queued))
+    used = attacks[:, 0] > 0
+    return bool(
+        used[listed[:, 0]].all() and np.isin(counted, entries).all() and len(np.unique(counted)) == len(counted)
+    )
 
 
 def _between(values: np.ndarray, least: int, most: int) -> bool:

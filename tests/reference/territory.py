@@ -68,7 +68,7 @@ class Player:
         gain = rate * (1 - self.troops / self.cap)
         if not self.learns:
             gain *= rules.BOT_GROWTH
-        self.troops = min(self.troops + gain, self.cap)
+        self.troops = max(0.0, min(self.troops + gain, self.cap))
         self.gold += rules.GOLD if self.learns else rules.BOT_GOLD
 
 
