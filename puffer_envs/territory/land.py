@@ -174,14 +174,14 @@ def capture_surrounded(game: Game, rules: Rules, player: int, scratch: Scratch) 
         front.set_bit(scratch.marks, scratch.tiles[i])
     for i in range(count):
         if front.test(scratch.marks, scratch.tiles[i]):
-            size = _collect(game, rules, wide(scratch.tiles[i]), scratch)
+            size = _collect(rules, wide(scratch.tiles[i]), scratch)
             captor = _captor(game, rules, player, scratch.cluster[:size])
             if captor:
                 _capture(game, rules, player, captor, scratch.cluster[:size], scratch.stack)
 
 
 @kernel
-def _collect(game: Game, rules: Rules, tile: int, scratch: Scratch) -> int:
+def _collect(rules: Rules, tile: int, scratch: Scratch) -> int:
     """Move the marked tiles that hang together with one (over corners, too) into ``scratch.cluster``; their number."""
     cluster, size, done = scratch.cluster, 1, 0
     front.clear_bit(scratch.marks, tile)

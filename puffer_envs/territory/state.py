@@ -30,12 +30,11 @@ GOES_ON, DECIDED, LATE = range(3)  # ends of a game
 MAX_CHANGES = 1 << 16  # changes that are written down; after more of them observations are pooled anew
 BUCKET_BASE, BUCKETS_BEYOND = 32, 192  # the least priority of a tile, below 0, and how many there are in a tick
 
-GLOBAL, LOCAL, TACTICAL = range(3)  # views
-SIZES = (128, 128, 64)  # blocks along the edges of each
+SIZES = (128, 128, 64)  # blocks along the edges of the global, the local and the tactical view
+TACTICAL = 2
 OWN, ENEMIES, NEUTRAL, OWN_TROOPS, ENEMY_TROOPS, TERRAIN = range(6)  # planes of each
 PLANES = 6
 SCALARS = 16
-PIXELS = sum(PLANES * size * size for size in SIZES)
 
 LAYOUT = ObsLayout(
     np.uint8,
