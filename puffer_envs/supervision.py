@@ -235,10 +235,8 @@ class Supervisor:
         else:
             worker.loss_shown = False
         self._spend_restart(worker, reason, trace)
-        if worker.failed_starts == 0:
-            self._start(worker, reset=True)
-        else:
-            worker.retry_at = time.monotonic() + min(0.25 * 2**worker.failed_starts, 5.0)
+        delay = min(0.25 * 2**worker.failed_starts, 5.0) if worker.failed_starts else 0.0
+        worker.retry_at = time.monotonic() + delay
         worker.failed_starts += starting
 
     def _reap(self, worker: Worker) -> str:
@@ -293,8 +291,10 @@ class Supervisor:
         """
         while True:
             for worker in self.workers:
-                if worker.phase is Phase.DOWN and time.monotonic() >= worker.retry_at:
-                    self._start(worker, reset=True)
+                # A process that starts resets its rows in shared memory: not while a caller may still be reading there
+                # how they were lost.
+                if worker.loss_shown:
+                    self._start_if_due(worker)
             idle = all(w.phase in (Phase.DOWN, Phase.STARTING) and w.loss_shown for w in self.workers)
             for descriptor, _ in self._poller.poll(50 if idle else 0):
                 worker = self._by_descriptor[descriptor]
@@ -306,9 +306,14 @@ class Supervisor:
             if not idle:
                 return
 
+    def _start_if_due(self, worker: Worker) -> None:
+        if worker.phase is Phase.DOWN and time.monotonic() >= worker.retry_at:
+            self._start(worker, reset=True)
+
     def wait_until_up(self, worker: Worker) -> None:
         """Wait until a worker can be called."""
         while worker.phase in (Phase.DOWN, Phase.STARTING):
+            self._start_if_due(worker)
             self.tend()
             if worker.phase is Phase.STARTING and worker.channel is not None:
                 poller = select.poll()

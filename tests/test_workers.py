@@ -262,6 +262,21 @@ def test_a_lost_worker_is_replaced(
     assert (fresh.observations[rows] != first).any(), "the replacement plays its predecessor's episodes again"
 
 
+def test_a_loss_can_be_read_until_the_next_step(pool: Callable[..., WorkerPool]) -> None:
+    """A replacement resets its rows in shared memory, and must not do so under the eyes of who reads them."""
+    env = pool(2, num_envs=4)
+    env.reset(seed=0)
+    actions = harmless(0, 4)
+    actions[2] = RAISE
+    env.step(actions)
+    for _ in range(20):
+        assert env.truncations[2:].all()
+        assert not env.masks[2:].any()
+        assert not env.observations[2:].any()
+        time.sleep(0.02)
+    step_until(env, lambda: bool(env.masks.all()))
+
+
 def test_nobody_pays_for_worlds_that_nobody_asked_for(pool, monkeypatch) -> None:
     monkeypatch.setattr("puffer_envs.workers.MAX_PENDING", 3)
     env = pool(2, num_envs=4)
@@ -284,17 +299,18 @@ def test_a_replacement_knows_what_it_must(pool: Callable[..., WorkerPool]) -> No
     env.add_state("start", env.save_state(0))
     env.set_next_start(3, "start")
     os.kill(env.workers[1].pid, signal.SIGKILL)
-    env.step(harmless(3, 4))
+    env.step(harmless(3, 4))  # tells of the loss
+    env.step(harmless(4, 4))  # the replacement starts
     env.add_state("later", env.save_state(0))
-    env.set_next_start(2, "later")  # said while the replacement starts
+    env.set_next_start(2, "later")  # said while it does
     env.poll_events()
     step_until(env, lambda: bool(env.masks.all()))
     env.poll_episodes()
     env.request_reset(np.ones(4, np.bool_))
-    env.step(harmless(4, 4))
+    env.step(harmless(5, 4))
     assert [episode.start_state for episode in env.poll_episodes() if episode.row >= 2] == [None, "start"]
     env.request_reset(np.ones(4, np.bool_))
-    env.step(harmless(5, 4))
+    env.step(harmless(6, 4))
     starts = {episode.row: episode.start_state for episode in env.poll_episodes()}
     assert starts[2] == "later"
     assert starts[3] is None
