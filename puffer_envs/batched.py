@@ -115,6 +115,11 @@ class BatchedEnv(VectorEnv):
         """
         raise NotImplementedError
 
+    def begin_new(self, envs: np.ndarray) -> None:
+        """New games of several environments (indices), as `begin` one by one; fast games do it in one call."""
+        for env in envs.tolist():
+            self.begin(env, None)
+
     def write_world(self, env: int) -> bytes:
         """The world of one environment: what `begin` reads."""
         raise NotImplementedError
@@ -155,8 +160,7 @@ class BatchedEnv(VectorEnv):
         for array in (self.rewards, self.terminals, self.truncations, self.reward_terms, self.reset_requested):
             array[:] = 0
         self._forget()
-        for env in range(self.num_envs):
-            self._begin_episode(env)
+        self._begin_episodes(np.arange(self.num_envs))
         self.observe(self.observations, self.agent_ids)
         return self.observations, self.infos
 
@@ -189,7 +193,8 @@ class BatchedEnv(VectorEnv):
         if ended.size:
             self._record(ended)
             self.observe(self.final_observations, ended)
-            self._begin_ended(ended)
+            # Agents of one environment end together: the game's `finish` sees to it.
+            self._begin_episodes(np.unique(ended // self.spec.agents_per_env))
         self.observe(self.observations, self.agent_ids)
         self._report()
 
@@ -223,32 +228,39 @@ class BatchedEnv(VectorEnv):
             world=self.write_world(env) if self._keep_worlds and agent == 0 else None,
         )
 
-    def _begin_ended(self, ended: np.ndarray) -> None:
-        # Agents of one environment end together: the game's `finish` sees to it.
-        for env in np.unique(ended // self.spec.agents_per_env):
-            self._begin_episode(int(env))
+    def _begin_episodes(self, envs: np.ndarray) -> None:
+        new = np.array([env for env in envs.tolist() if not self._begin_from_state(env)], np.int64)
+        if new.size:
+            self.begin_new(new)
+        self._clear_episodes(envs)
 
-    def _begin_episode(self, env: int) -> None:
+    def _begin_from_state(self, env: int) -> bool:
+        """Begin in the world that the curriculum chose; False if it chose none, or none that can be loaded."""
         state_id, self.next_start[env] = self.next_start[env], None
-        if state_id is not None:
-            try:
-                if state_id not in self.states:  # a restored snapshot may name one that is gone
-                    raise state_file.StateFileError("no savestate of this name was added")
-                self.begin(env, self.states[state_id])
-            except state_file.StateFileError as error:
-                self._failures.append(FailedStart(env * self.spec.agents_per_env, state_id, str(error)))
-                state_id = None
+        self.start_state[env] = None
         if state_id is None:
-            self.begin(env, None)
-        self._clear_episode(env, state_id)
-
-    def _clear_episode(self, env: int, state_id: str | None) -> None:
-        rows = self._rows(env)
+            return False
+        try:
+            if state_id not in self.states:  # a restored snapshot may name one that is gone
+                raise state_file.StateFileError("no savestate of this name was added")
+            self.begin(env, self.states[state_id])
+        except state_file.StateFileError as error:
+            self._failures.append(FailedStart(env * self.spec.agents_per_env, state_id, str(error)))
+            return False
         self.start_state[env] = state_id
+        return True
+
+    def _clear_episodes(self, envs: np.ndarray) -> None:
+        rows = self._rows_of(envs)
         self.episode_step[rows] = 0
         self.term_returns[rows] = 0.0
         self.held_at_start[rows] = self.milestones_held[rows]
         self.reached_at[rows] = -1
+
+    def _rows_of(self, envs: np.ndarray) -> np.ndarray:
+        """Rows of environments, indices [envs x agents]."""
+        agents = self.spec.agents_per_env
+        return (envs[:, None] * agents + np.arange(agents)).ravel()
 
     def _rows(self, env: int) -> slice:
         agents = self.spec.agents_per_env
@@ -319,7 +331,8 @@ class BatchedEnv(VectorEnv):
 
     def load_state(self, env: int, state: bytes) -> None:
         self.begin(env, state)
-        self._clear_episode(env, None)
+        self.start_state[env] = None
+        self._clear_episodes(np.array([env]))
         self.observe(self.observations, self.agent_ids[self._rows(env)])
 
     def snapshot(self, env: int) -> bytes:

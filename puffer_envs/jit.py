@@ -50,13 +50,18 @@ def allocating_kernel(function: F) -> F:
     return _compile(function, allocates=True)
 
 
-def _compile(function: F, allocates: bool) -> F:
+def inlined_kernel(function: F) -> F:
+    """A `kernel` that becomes part of those that call it: a call copies the addresses and shapes of all its arrays."""
+    return _compile(function, allocates=False, forceinline=True)
+
+
+def _compile(function: F, allocates: bool, forceinline: bool = False) -> F:
     if _config.DISABLE_JIT:
         # Integers wrap silently in compiled code; NumPy's scalars would warn at every draw of a random number.
         return np.errstate(all="ignore")(function)
     directory = cache_directory(_game_of(function.__module__))
     with _numba_caches_in(directory):
-        options: dict[str, Any] = {"_nrt": allocates}  # not in numba's stubs
+        options: dict[str, Any] = {"_nrt": allocates, "forceinline": forceinline}  # not in numba's stubs
         compiled = numba.njit(nogil=True, cache=directory is not None, error_model="numpy", **options)
         return cast(F, compiled(function))
 
@@ -130,10 +135,45 @@ def wide(value: int) -> int:
 
 
 @kernel
+def unsigned(value: int) -> int:
+    """An index to compute with, uint64: of a signed one numba asks, at each access, whether it counts from the end.
+
+    With other uint64 only: together with an int64 it becomes a float64.
+    """
+    return int(np.uint64(value))
+
+
+@kernel
 def copy(source: np.ndarray, start: int, count: int, target: np.ndarray, at: int) -> None:
     """Elements of one line into another: a slice assigned to a slice would make an array in between."""
     for i in range(count):
         target[at + i] = source[start + i]
+
+
+def _copy_run_slowly(source: np.ndarray, at: Any, target: np.ndarray, to: Any, count: int) -> None:
+    first, into = (int(np.ravel_multi_index(place, array.shape)) for place, array in ((at, source), (to, target)))
+    count = min(count, source.size - first)
+    target.flat[into : into + count] = source.flat[first : first + count]
+
+
+@intrinsic
+def _copy_run(typing_context: Any, source: Any, at: Any, target: Any, to: Any, count: Any) -> tuple[Any, Any]:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(kind: Any, array: Any, place: Any) -> Any:
+            struct = context.make_array(kind)(context, builder, array)
+            return cgutils.get_item_pointer(context, builder, kind, struct, cgutils.unpack_tuple(builder, place))
+
+        source_pointer = pointer(signature.args[0], args[0], args[1])
+        target_pointer = pointer(signature.args[2], args[2], args[3])
+        cgutils.raw_memcpy(builder, target_pointer, source_pointer, args[4], source.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return numba.types.void(source, at, target, to, count), generate
+
+
+# Neighbours in memory: (source, (i, j), target, (i,), count). A count known when compiling makes it a load and a store
+# or two; LLVM does not find that by itself, as it cannot know that the arrays are apart. No index is checked.
+copy_run = _copy_run_slowly if _config.DISABLE_JIT else cast(Callable[..., None], _copy_run)
 
 
 # -- bits --------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.jit import _copy_run_slowly, copy_run, kernel, unsigned
 
 
 class Inner(NamedTuple):
@@ -43,3 +43,22 @@ def test_arrays_are_written_in_place_and_nobody_loses_them() -> None:
         assert out.tolist() == (wanted + n).tolist()
     assert values[:, 0].tolist() == [1000, 1003, 1006, 1009]
     assert sys.getrefcount(values) == counts
+
+
+@kernel
+def copy_some(source: np.ndarray, row: int, column: int, target: np.ndarray) -> None:
+    copy_run(source, (row, unsigned(column)), target, (2,), 4)
+    copy_run(target, (2,), source, (0, unsigned(0)), 3)
+
+
+def test_runs_are_copied_from_any_place_to_any_place() -> None:
+    """Compiled and as plain Python: over the end of a line, whatever the type, and nothing beside them."""
+    for dtype in (np.uint8, np.uint16, np.float32):
+        source, target = np.arange(1, 31).astype(dtype).reshape(3, 10), np.zeros(8, dtype)
+        plain_source, plain_target = source.copy(), target.copy()
+        copy_some(source, 1, 8, target)
+        _copy_run_slowly(plain_source, (1, 8), plain_target, (2,), 4)
+        _copy_run_slowly(plain_target, (2,), plain_source, (0, 0), 3)
+        assert target.tolist() == plain_target.tolist() == [0, 0, 19, 20, 21, 22, 0, 0]
+        assert source.tolist() == plain_source.tolist()
+        assert source[0].tolist() == [19, 20, 21, *range(4, 11)]

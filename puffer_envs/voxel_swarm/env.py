@@ -25,9 +25,6 @@ from puffer_envs.voxel_swarm.state import (
     NUM_ACTIONS,
     ORIGINAL_LAYOUT,
     RELATIVE_LAYOUT,
-    RIGHT,
-    TARGETS,
-    WRONG,
     Rules,
     Scent,
     Shapes,
@@ -141,7 +138,9 @@ class VoxelSwarm(BatchedEnv):
         self._scent = Scent(config.metric == WALK, config.all_targets)
         self._deeds = np.zeros(self.num_agents, np.int8)
         self._iou = np.zeros(num_envs, np.float32)
-        self._any_more = False  # some world shows a milestone that it does not hold
+        # Environments and milestones that a step has reached, and how many they are
+        self._reached = np.zeros((num_envs * len(BUILT), 2), np.int32)
+        self._num_reached = 0
         self._rules = Rules(
             self.pitch,
             ways(config.grid_size),
@@ -149,6 +148,7 @@ class VoxelSwarm(BatchedEnv):
             self._scent,
             1.0 if config.success_recall is None else config.success_recall,
             any(getattr(config, f"reward_{term}") for term in rewards.TERMS[6:]),
+            config.max_steps,
         )
         self._blurred = self._allocate_blurred()
         family = {shape.text: shape.family for shape in self.library}
@@ -178,7 +178,7 @@ class VoxelSwarm(BatchedEnv):
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def act(self) -> None:
-        self._any_more = step.play(
+        self._num_reached = step.play(
             self.state,
             self.actions,
             self._deeds,
@@ -189,29 +189,20 @@ class VoxelSwarm(BatchedEnv):
             self.episode_step,
             _SHARES,
             self.milestones_held,
+            self._reached,
             self._rules,
             self._scratch,
         )
         if not self._scent.walk and self.state.stale.any():
-            for env in np.flatnonzero(self.state.stale):
-                self._measure(int(env))
+            self._measure(np.flatnonzero(self.state.stale))
 
     def score(self) -> None:
-        if self._any_more:  # the terms are written
-            self._note_progress()
-
-    def _note_progress(self) -> None:
-        agents = self.spec.agents_per_env
-        for env, milestone in np.argwhere(self._built() & ~self.milestones_held[::agents]).tolist():
+        """The terms are written; what is left are the milestones."""
+        for env, milestone in self._reached[: self._num_reached].tolist():
             rows = self._rows(env)
             self.reach(rows.start, milestone)
             self.milestones_held[rows, milestone] = True
             self.reached_at[rows, milestone] = self.reached_at[rows.start, milestone]
-
-    def _built(self) -> np.ndarray:
-        """Milestones that the worlds show, bool [E, M]."""
-        counts = self.state.counts
-        return counts[:, RIGHT, None] / counts[:, TARGETS, None] >= _SHARES
 
     def finish(self) -> None:
         """`step.play` has said who ends."""
@@ -225,34 +216,33 @@ class VoxelSwarm(BatchedEnv):
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def begin(self, env: int, state: bytes | None) -> None:
         if state is None:
-            kernels.begin_shape(self.state, env, self.rng[env], self._shapes, self.pitch, self._spawned)
-            self._settle(env)
-        else:
-            arrays = world.unpack(state, self.config.grid_size, self.spec.agents_per_env)  # before anything is changed
-            rng.fresh_key(self.rng[env])
-            self._set_world(env, arrays)
-        self.state.crowded[env] = 0
+            self.begin_new(np.array([env]))
+            return
+        arrays = world.unpack(state, self.config.grid_size, self.spec.agents_per_env)  # before anything is changed
+        rng.fresh_key(self.rng[env])
+        self._set_world(env, arrays)
         targets, right, _ = self.state.counts[env].tolist()
         self.milestones_held[self._rows(env)] = right / targets >= _SHARES
 
-    def _settle(self, env: int) -> None:
-        """What follows from a world that has been made: its IoU, its time and its scent."""
-        config, targets = self.config, int(self.state.counts[env, TARGETS])
-        self._iou[env] = self.state.counts[env, RIGHT] / (targets + self.state.counts[env, WRONG])
-        share = 8 * targets / self.spec.agents_per_env
-        self.state.limit[env] = config.max_steps or int(150 * config.grid_size / 8 + share)
-        self._measure(env)
+    def begin_new(self, envs: np.ndarray) -> None:
+        step.begin(self.state, envs, self.rng, self._iou, self._shapes, self._rules, self._scratch, self._spawned)
+        self._measure(envs)
+        self.milestones_held[self._rows_of(envs)] = False
 
-    def _measure(self, env: int) -> None:
-        """The scent of a world afresh."""
-        if self._scent.walk:
-            kernels.choose_sources(self.state, env, self.pitch, self._scent, self._scratch)
-        else:
-            straight.measure(self.state, env, self.pitch, self._scent)
-        if self.config.reading == MAX_NORMALISED:
-            inner = (slice(1, -1),) * 3
-            targets = self.state.targets[env].reshape((self.pitch,) * 3)[inner] > 0
-            self._blurred[env].reshape((self.pitch,) * 3)[inner] = straight.max_normalised(targets)
+    def _measure(self, envs: np.ndarray) -> None:
+        """The scents that `step.settle` leaves: straight lines, and what the original read."""
+        original = self.config.reading == MAX_NORMALISED
+        if original or not self._scent.walk:
+            for env in envs.tolist():
+                if not self._scent.walk:
+                    straight.measure(self.state, env, self.pitch, self._scent)
+                if original:
+                    self._blur(env)
+
+    def _blur(self, env: int) -> None:
+        inner = (slice(1, -1),) * 3
+        targets = self.state.targets[env].reshape((self.pitch,) * 3)[inner] > 0
+        self._blurred[env].reshape((self.pitch,) * 3)[inner] = straight.max_normalised(targets)
 
     def can_begin(self, env: int) -> bool:
         return not rewards.is_whole(self.state.counts, env)
@@ -268,7 +258,8 @@ class VoxelSwarm(BatchedEnv):
         targets, filled, cells = (numbers_of(arrays[name], size) for name in ("targets", "filled", "agents"))
         kernels.set_world(self.state, env, np.unique(targets), np.unique(filled), cells)
         self.state.carrying[env] = arrays["carrying"]
-        self._settle(env)
+        step.settle(self.state, env, self._iou, self._rules, self._scratch)
+        self._measure(np.array([env]))
         self.state.text[env] = self._text_number.get(arrays["text"].tobytes().decode(), 0)
 
     def row_arrays(self) -> dict[str, np.ndarray]:

@@ -2,8 +2,8 @@
 
 `walk` counts an agent's steps: to the sides and down always, up only from the ground or above a filled cell. All
 kernels here see one environment: ``blocks`` uint8 [C] and ``field`` uint16 [C] of a bordered grid (see `state`),
-``pitch`` is P, the cells along its edge. A byte below the ground is `OUTSIDE`, so "may climb" is "the byte below is
-not `EMPTY`" for every cell.
+``pitch`` is P, the cells along its edge; numbers of cells, and P with them, are unsigned (`jit.unsigned`). A byte below
+the ground is `OUTSIDE`, so "may climb" is "the byte below is not `EMPTY`" for every cell.
 
 A change touches few cells. A block that is placed lets an agent climb from the cell above it: shorter ways spread from
 there (`open_edge`). A source that ends, or a block that is taken away, may leave cells without a way of their length
@@ -12,10 +12,11 @@ there (`open_edge`). A source that ends, or a block that is taken away, may leav
 
 import numpy as np
 
-from puffer_envs.jit import allocating_kernel, kernel, wide
+from puffer_envs.jit import allocating_kernel, kernel, unsigned, wide
 from puffer_envs.voxel_swarm.state import BORDER, EMPTY, UNREACHABLE, Scratch
 
 _CELL = np.int64((1 << 32) - 1)  # the part of a seed that is the cell
+_FEW = 64  # values that are sorted one by one: a change at 8^3 has a dozen, and NumPy's sort takes longer to begin
 
 
 # -- neighbours ------------------------------------------------------------------------------------------------------
@@ -33,9 +34,9 @@ def predecessor(blocks: np.ndarray, cell: int, pitch: int, side: int) -> int:
     if side == 1:
         return cell + pitch * pitch
     if side == 2:
-        return cell - 1
+        return cell - unsigned(1)
     if side == 3:
-        return cell + 1
+        return cell + unsigned(1)
     if side == 4:
         return cell + pitch  # steps down
     return cell - pitch if can_climb(blocks, cell - pitch, pitch) else cell
@@ -63,9 +64,10 @@ def clear(field: np.ndarray) -> None:
 @kernel
 def walk_from(blocks: np.ndarray, field: np.ndarray, pitch: int, queue: np.ndarray, count: int) -> None:
     """Breadth-first search backwards from ``queue[:count]``, whose values stand in the field."""
+    pitch = unsigned(pitch)
     head = 0
     while head < count:
-        cell = wide(queue[head])
+        cell = unsigned(queue[head])
         head += 1
         further = wide(field[cell]) + 1
         for side in range(6):
@@ -97,6 +99,7 @@ def walk(blocks: np.ndarray, sources: np.ndarray, field: np.ndarray, pitch: int,
 @kernel
 def open_edge(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, queue: np.ndarray) -> None:
     """An agent may climb from a cell now."""
+    pitch, cell = unsigned(pitch), unsigned(cell)
     above = cell + pitch
     if field[cell] == BORDER or field[above] >= BORDER or field[cell] <= field[above] + 1:
         return
@@ -110,7 +113,7 @@ def _shorten(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, queue
     queue[0] = cell
     head, count = 0, 1
     while head < count:
-        here = wide(queue[head])
+        here = unsigned(queue[head])
         head += 1
         further = wide(field[here]) + 1
         for side in range(6):
@@ -124,6 +127,7 @@ def _shorten(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, queue
 @kernel
 def add_source(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, queue: np.ndarray) -> None:
     """A cell is a source now."""
+    pitch, cell = unsigned(pitch), unsigned(cell)
     field[cell] = 0
     _shorten(blocks, field, pitch, cell, queue)
 
@@ -131,6 +135,7 @@ def add_source(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, que
 @kernel
 def close_edge(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, scratch: Scratch) -> None:
     """An agent cannot climb from a cell any more."""
+    pitch, cell = unsigned(pitch), unsigned(cell)
     value = wide(field[cell])
     if 0 < value < BORDER and not _is_led(blocks, field, pitch, cell, value):
         _raise(blocks, field, pitch, cell, value, scratch)
@@ -139,6 +144,7 @@ def close_edge(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, scr
 @kernel
 def end_source(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, scratch: Scratch) -> None:
     """A cell is no source any more."""
+    pitch, cell = unsigned(pitch), unsigned(cell)
     _raise(blocks, field, pitch, cell, 0, scratch)
 
 
@@ -170,7 +176,7 @@ def _strip(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, value: 
     field[cell] = UNREACHABLE
     head, count = 0, 1
     while head < count:
-        here, level = wide(queue[head]), wide(levels[head])
+        here, level = unsigned(queue[head]), wide(levels[head])
         head += 1
         for side in range(6):
             near = predecessor(blocks, here, pitch, side)
@@ -181,10 +187,23 @@ def _strip(blocks: np.ndarray, field: np.ndarray, pitch: int, cell: int, value: 
     return count
 
 
-@allocating_kernel
+@kernel
 def _sort(values: np.ndarray) -> None:
-    """In place; NumPy's sort returns the array, too."""
-    values.sort()
+    """In place."""
+    if values.size > _FEW:
+        _sort_many(values)
+        return
+    for i in range(1, values.size):
+        value, at = values[i], i
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value
+
+
+@allocating_kernel
+def _sort_many(values: np.ndarray) -> None:
+    values.sort()  # returns nothing that is kept, but numba counts its users
 
 
 @kernel
@@ -192,14 +211,14 @@ def _find_borders(blocks: np.ndarray, field: np.ndarray, pitch: int, count: int,
     """The unmarked cells from which a step leads to a marked one, as sorted ``seeds``: value << 32 | cell."""
     seeds = 0
     for i in range(count):
-        cell = wide(scratch.queue[i])
+        cell = unsigned(scratch.queue[i])
         best = wide(UNREACHABLE)
         for side in range(6):
             beside = wide(field[successor(blocks, cell, pitch, side)])
             if beside < BORDER:
                 best = min(best, beside + 1)
         if best < BORDER:
-            scratch.seeds[seeds] = best << 32 | cell
+            scratch.seeds[seeds] = best << 32 | wide(cell)
             seeds += 1
     _sort(scratch.seeds[:seeds])
     return seeds
@@ -212,14 +231,14 @@ def _refill(blocks: np.ndarray, field: np.ndarray, pitch: int, seeds: int, scrat
     head = count = seed = 0
     while head < count or seed < seeds:
         if seed < seeds and (head == count or scratch.seeds[seed] >> 32 <= field[queue[head]]):
-            cell, value = scratch.seeds[seed] & _CELL, scratch.seeds[seed] >> 32
+            cell, value = unsigned(scratch.seeds[seed] & _CELL), scratch.seeds[seed] >> 32
             seed += 1
             if field[cell] == UNREACHABLE:
                 field[cell] = value
                 queue[count] = cell
                 count += 1
             continue
-        cell = wide(queue[head])
+        cell = unsigned(queue[head])
         head += 1
         for side in range(6):
             near = predecessor(blocks, cell, pitch, side)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import inlined_kernel, kernel, unsigned, wide
 from puffer_envs.rng import fresh_key, randint
 from puffer_envs.voxel_swarm import field
 from puffer_envs.voxel_swarm.state import (
@@ -37,94 +37,117 @@ def act(state: State, actions: np.ndarray, deeds: np.ndarray, rules: Rules, scra
         actions: int32 [E * A].
         deeds: int8 [E * A], written: PLACED, MISPLACED, MENDED or 0.
     """
-    blocks, targets, crowd = state.blocks, state.targets, state.crowd
-    cells, carrying, shared, crowded = state.cells, state.carrying, state.shared, state.crowded
-    distances, sources, counts, queue = state.field, state.smell, state.counts, scratch.queue
-    ways, pitch, collisions, walks = rules.ways, rules.pitch, rules.collisions, rules.scent.walk
-    agents = cells.shape[1]
-    for row in range(actions.size):
-        env, agent, action = row // agents, row % agents, actions[row]
-        cell = wide(cells[env, agent])
-        deeds[row] = 0
-        if action == PLACE:
-            if carrying[env, agent] and blocks[env, cell] == EMPTY:  # in a filled cell the block stays in hand
-                carrying[env, agent] = False
-                blocks[env, cell] = FILLED
-                if targets[env, cell] != 0:
-                    deeds[row] = PLACED
-                    counts[env, RIGHT] += 1
-                    follow_right(state, env, cell, rules, scratch)
-                else:
-                    deeds[row] = MISPLACED
-                    counts[env, WRONG] += 1
-                    if walks and sources[env] == UNFILLED:
-                        field.open_edge(blocks[env], distances[env], pitch, cell + pitch, queue)
-                    else:
-                        follow_wrong(state, env, cell, rules, scratch)
-        elif action == PICK:
-            # Full hands take a wrong block away, too. Blocks come out of the air without end, so nothing is gained by
-            # it but this: were it refused, a shape complete but for its wrong blocks could not be finished by agents
-            # that all carry one, for want of a place to put it.
-            if blocks[env, cell] == EMPTY:
-                carrying[env, agent] = True
-            elif targets[env, cell] == 0:
-                carrying[env, agent] = True
-                blocks[env, cell] = EMPTY
-                deeds[row] = MENDED
-                counts[env, WRONG] -= 1
-                if walks and sources[env] == UNFILLED:
-                    field.close_edge(blocks[env], distances[env], pitch, cell + pitch, scratch)
-                else:
-                    follow_mended(state, env, cell, rules, scratch)
-        elif 0 <= action < PLACE:  # what is no action does nothing: a wrong index would write anywhere
-            to = cell + ways[action]
-            # Not off the grid, and up only where one can climb. In one expression, without a branch for each direction:
-            # a processor that guesses which comes next guesses wrong five times out of six.
-            stays = (blocks[env, to] == OUTSIDE) | ((action == UP) & (blocks[env, cell - pitch] == EMPTY))
-            stays |= collisions & (crowd[env, to] > 0)
-            to = cell if stays else to
-            crowd[env, cell] -= 1
-            shared[env] += wide(crowd[env, to] > 0) - wide(crowd[env, cell] > 0)
-            crowd[env, to] += 1
-            cells[env, agent] = to
-    crowded += shared
+    agents = state.cells.shape[1]
+    for env in range(state.cells.shape[0]):
+        for agent in range(agents):
+            row = env * agents + agent
+            action, deed = actions[row], 0
+            if action == PLACE:
+                deed = place(state, env, agent, rules, scratch)
+            elif action == PICK:
+                deed = pick(state, env, agent, rules, scratch)
+            elif 0 <= action < PLACE:  # what is no action does nothing: a wrong index would write anywhere
+                move(state, env, agent, action, rules)
+            deeds[row] = deed
+        state.crowded[env] += state.shared[env]
+
+
+@inlined_kernel
+def place(state: State, env: int, agent: int, rules: Rules, scratch: Scratch) -> int:
+    """An agent puts its block down where it is; in a filled cell the block stays in hand. What that was."""
+    cell, counts, pitch = unsigned(state.cells[env, agent]), state.counts, unsigned(rules.pitch)
+    if not state.carrying[env, agent] or state.blocks[env, cell] != EMPTY:
+        return 0
+    state.carrying[env, agent] = False
+    state.blocks[env, cell] = FILLED
+    if state.targets[env, cell] != 0:
+        counts[env, RIGHT] += 1
+        follow_right(state, env, cell, rules, scratch)
+        return PLACED
+    counts[env, WRONG] += 1
+    if rules.scent.walk and state.smell[env] == UNFILLED:
+        field.open_edge(state.blocks[env], state.field[env], pitch, cell + pitch, scratch.queue)
+    else:
+        follow_wrong(state, env, cell, rules, scratch)
+    return MISPLACED
+
+
+@inlined_kernel
+def pick(state: State, env: int, agent: int, rules: Rules, scratch: Scratch) -> int:
+    """An agent takes a wrong block out of its cell, or a new one out of the air. What that was.
+
+    Full hands take a wrong block away, too. Blocks come out of the air without end, so nothing is gained by it but
+    this: were it refused, a shape complete but for its wrong blocks could not be finished by agents that all carry
+    one, for want of a place to put it.
+    """
+    cell, pitch = unsigned(state.cells[env, agent]), unsigned(rules.pitch)
+    if state.blocks[env, cell] == EMPTY:
+        state.carrying[env, agent] = True
+        return 0
+    if state.targets[env, cell] != 0:
+        return 0
+    state.carrying[env, agent] = True
+    state.blocks[env, cell] = EMPTY
+    state.counts[env, WRONG] -= 1
+    if rules.scent.walk and state.smell[env] == UNFILLED:
+        field.close_edge(state.blocks[env], state.field[env], pitch, cell + pitch, scratch)
+    else:
+        follow_mended(state, env, cell, rules, scratch)
+    return MENDED
+
+
+@inlined_kernel
+def move(state: State, env: int, agent: int, action: int, rules: Rules) -> None:
+    """An agent goes to one of the six cells beside it: not off the grid, and up only where one can climb."""
+    blocks, crowd, pitch = state.blocks, state.crowd, unsigned(rules.pitch)
+    cell = unsigned(state.cells[env, agent])
+    to = cell + rules.ways[action]
+    # In one expression, without a branch for each direction: a processor that guesses which comes next guesses wrong
+    # five times out of six.
+    stays = (blocks[env, to] == OUTSIDE) | ((action == UP) & (blocks[env, cell - pitch] == EMPTY))
+    stays |= rules.collisions & (crowd[env, to] > 0)
+    to = cell if stays else to
+    crowd[env, cell] -= 1
+    state.shared[env] += wide(crowd[env, to] > 0) - wide(crowd[env, cell] > 0)
+    crowd[env, to] += 1
+    state.cells[env, agent] = to
 
 
 # -- the scent after a block has come or gone --------------------------------------------------------------------------
 @kernel
 def follow_right(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
     """A target has been filled."""
-    blocks, distances = state.blocks[env], state.field[env]
+    blocks, distances, pitch = state.blocks[env], state.field[env], unsigned(rules.pitch)
     was_last = state.counts[env, RIGHT] == state.counts[env, TARGETS]
     ends = not rules.scent.all_targets
     if not rules.scent.walk:
         state.stale[env] |= was_last or ends
     elif was_last:
-        choose_sources(state, env, rules.pitch, rules.scent, scratch)
+        choose_sources(state, env, pitch, rules.scent, scratch)
     else:
-        field.open_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch.queue)
+        field.open_edge(blocks, distances, pitch, cell + pitch, scratch.queue)
         if ends:
-            field.end_source(blocks, distances, rules.pitch, cell, scratch)
+            field.end_source(blocks, distances, pitch, cell, scratch)
 
 
 @kernel
 def follow_wrong(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
     """A block has been placed elsewhere."""
-    blocks, distances = state.blocks[env], state.field[env]
+    blocks, distances, pitch = state.blocks[env], state.field[env], unsigned(rules.pitch)
     is_source = state.smell[env] != UNFILLED  # every target is filled: it has to go again
     if not rules.scent.walk:
         state.stale[env] |= is_source
         return
-    field.open_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch.queue)
+    field.open_edge(blocks, distances, pitch, cell + pitch, scratch.queue)
     if is_source:
         state.smell[env] = MISTAKES
-        field.add_source(blocks, distances, rules.pitch, cell, scratch.queue)
+        field.add_source(blocks, distances, pitch, cell, scratch.queue)
 
 
 @kernel
 def follow_mended(state: State, env: int, cell: int, rules: Rules, scratch: Scratch) -> None:
     """A wrong block has been taken away."""
-    blocks, distances = state.blocks[env], state.field[env]
+    blocks, distances, pitch = state.blocks[env], state.field[env], unsigned(rules.pitch)
     was_source = state.smell[env] == MISTAKES
     if not rules.scent.walk:
         state.stale[env] |= was_source
@@ -133,8 +156,8 @@ def follow_mended(state: State, env: int, cell: int, rules: Rules, scratch: Scra
         field.clear(distances)
     else:
         if was_source:
-            field.end_source(blocks, distances, rules.pitch, cell, scratch)
-        field.close_edge(blocks, distances, rules.pitch, cell + rules.pitch, scratch)
+            field.end_source(blocks, distances, pitch, cell, scratch)
+        field.close_edge(blocks, distances, pitch, cell + pitch, scratch)
 
 
 # -- the scent of a whole world ----------------------------------------------------------------------------------------

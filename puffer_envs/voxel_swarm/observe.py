@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import copy_run, inlined_kernel, kernel, unsigned, wide
 from puffer_envs.voxel_swarm.state import (
     EMPTY,
     NO_SOURCE,
@@ -16,8 +16,9 @@ from puffer_envs.voxel_swarm.state import (
     State,
 )
 
-_AT_SCENT = np.uint64(RELATIVE_LAYOUT["scent"].offset)
-_AT_OTHERS = np.uint64(RELATIVE_LAYOUT["others"].offset)
+_AT_BLOCKS = RELATIVE_LAYOUT["blocks"].offset
+_AT_SCENT = RELATIVE_LAYOUT["scent"].offset
+_AT_OTHERS = RELATIVE_LAYOUT["others"].offset
 _AT_DISTANCE = RELATIVE_LAYOUT["distance"].offset
 _AT_CARRYING = RELATIVE_LAYOUT["carrying"].offset
 _AT_TEXT = RELATIVE_LAYOUT["text"].offset
@@ -31,9 +32,7 @@ _NEUTRAL, _SLOPE, _CLIP = 128, 63, 2  # bytes of the scent: no difference, a cel
 _LEAST = _NEUTRAL - _CLIP * _SLOPE
 _NEAR = 8  # cells of the own distance that can be told apart
 _SEEN = np.uint16(1 << 15)  # marks a cell, in `crowd`, in which an agent of lower index has been seen
-_LANES = np.uint64(32)
-_PATCH = np.uint64(PATCH)
-_ZERO, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+_LANES = 32
 
 
 class Lanes(NamedTuple):
@@ -41,80 +40,81 @@ class Lanes(NamedTuple):
 
     block: np.ndarray  # uint8 [32]
     crowd: np.ndarray  # uint16 [32]
-    distance: np.ndarray  # int32 [32]
+    distance: np.ndarray  # uint16 [32]
     scent: np.ndarray  # uint8 [32]
+    others: np.ndarray  # uint8 [32]
 
 
 def allocate_lanes() -> Lanes:
     """Working space for one thread."""
-    return Lanes(*(np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.int32, np.uint8)))
+    return Lanes(*(np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.uint16, np.uint8, np.uint8)))
 
 
 @kernel
 def write_rows(state: State, out: np.ndarray, pitch: int, unit: int, rows: np.ndarray, lanes: Lanes) -> None:
     """The observations of ``rows`` (indices) into ``out``, uint8 [E * A, 85].
 
-    Cells are gathered first and reckoned with as vectors: so it takes less than two thirds of the time that it takes
-    cell by cell. Their numbers are unsigned: numba asks of signed ones whether they count from the end.
+    Cells are gathered first and reckoned with as vectors: so it takes less than half of the time that it takes cell by
+    cell. Their numbers are unsigned: numba asks of signed ones whether they count from the end.
 
     Args:
         unit: the field's value of a distance of one cell.
         rows: ascending; all agents of an environment or none.
     """
-    blocks, crowds, field, cells = state.blocks, state.crowd, state.field, state.cells
-    carrying, texts, sources = state.carrying, state.text, state.smell
-    agents = cells.shape[1]
-    across, up = np.uint64(pitch * pitch), np.uint64(pitch)
-    block, crowd, distance, scent = lanes
-    for i in range(rows.size):
-        row = rows[i]
-        env, agent = row // agents, row % agents
-        cell = np.uint64(cells[env, agent])
-        at, column = _ZERO, cell - across - up - _ONE
+    cells, crowds, agents, up = state.cells, state.crowd, state.cells.shape[1], unsigned(pitch)
+    block, crowd, distance, scent, others = lanes
+    for first in range(0, rows.size, agents):
+        env = rows[first] // agents  # once for all: divisions, one an agent, took a seventh of the time
+        for agent in range(agents):
+            row, cell = rows[first] + agent, unsigned(cells[env, agent])
+            _gather(state, env, cell, up, lanes)
+            crowd[_OWN] &= _SEEN
+            crowds[env, cell] |= _SEEN
+            for k in range(_LANES):
+                others[k] = 255 if crowd[k] > 0 else 0
+            _smell(block, distance, unit, scent)
+            if state.smell[env] == NO_SOURCE:
+                scent[:] = _NEUTRAL
+            elif block[_ABOVE] != OUTSIDE and state.blocks[env, cell - up] == EMPTY:
+                scent[_ABOVE] = _LEAST  # it does not lead up where one cannot climb
+            copy_run(block, (0,), out, (row, _AT_BLOCKS), PATCH)
+            copy_run(scent, (0,), out, (row, _AT_SCENT), PATCH)
+            copy_run(others, (0,), out, (row, _AT_OTHERS), PATCH)
+            own, far = wide(distance[_OWN]), _NEAR * unit
+            out[row, _AT_DISTANCE] = 255 if own >= far else (own * 255 + far // 2) // far
+            out[row, _AT_CARRYING] = 255 if state.carrying[env, agent] else 0
+            out[row, _AT_TEXT] = state.text[env] & 255
+            out[row, _AT_TEXT + 1] = state.text[env] >> 8
+        for agent in range(agents):
+            crowds[env, unsigned(cells[env, agent])] &= ~_SEEN
+
+
+@inlined_kernel
+def _gather(state: State, env: int, cell: int, up: int, lanes: Lanes) -> None:
+    """What is around a cell: nine lines of three neighbours, each copied with the one behind it, as a word."""
+    at, column = unsigned(0), cell - up * up - up - unsigned(1)
+    for _ in range(3):
+        line = column
         for _ in range(3):
-            beside = column
-            for _ in range(3):
-                block[at], block[at + _ONE], block[at + _TWO] = _three(blocks, env, beside)
-                crowd[at], crowd[at + _ONE], crowd[at + _TWO] = _three(crowds, env, beside)
-                distance[at], distance[at + _ONE], distance[at + _TWO] = _three(field, env, beside)
-                at += _THREE
-                beside += up
-            column += across
-        own = wide(distance[_OWN])
-        crowd[_OWN] &= _SEEN
-        crowds[env, cell] |= _SEEN
-        for k in range(_LANES):
-            smelt = _LEAST if distance[k] == UNREACHABLE else _scent(own - distance[k], unit)
-            scent[k] = 0 if block[k] == OUTSIDE else smelt
-        if sources[env] == NO_SOURCE:
-            scent[:] = _NEUTRAL
-        elif block[_ABOVE] != OUTSIDE and blocks[env, cell - up] == EMPTY:
-            scent[_ABOVE] = _LEAST  # it does not lead up where one cannot climb
-        for k in range(_PATCH):
-            out[row, k] = block[k]
-        for k in range(_PATCH):
-            out[row, _AT_SCENT + k] = scent[k]
-        for k in range(_PATCH):
-            out[row, _AT_OTHERS + k] = 255 if crowd[k] > 0 else 0
-        out[row, _AT_DISTANCE] = 255 if own >= _NEAR * unit else (own * 255 + _NEAR * unit // 2) // (_NEAR * unit)
-        out[row, _AT_CARRYING] = 255 if carrying[env, agent] else 0
-        out[row, _AT_TEXT] = texts[env] & 255
-        out[row, _AT_TEXT + 1] = texts[env] >> 8
-    for i in range(rows.size):
-        env, agent = rows[i] // agents, rows[i] % agents
-        crowds[env, wide(cells[env, agent])] &= ~_SEEN
+            copy_run(state.blocks, (env, line), lanes.block, (at,), 4)
+            copy_run(state.crowd, (env, line), lanes.crowd, (at,), 4)
+            copy_run(state.field, (env, line), lanes.distance, (at,), 4)
+            at += unsigned(3)
+            line += up
+        column += up * up
 
 
-@kernel
-def _three(array: np.ndarray, env: int, at: np.uint64) -> tuple[int, int, int]:
-    return array[env, at], array[env, at + _ONE], array[env, at + _TWO]
-
-
-@kernel
-def _scent(nearer: int, unit: int) -> int:
-    """A byte: by how many cells a place is nearer; ``nearer`` in units of the field."""
-    difference = nearer * _SLOPE if unit == 1 else round(nearer * _SLOPE / unit)
-    return _NEUTRAL + min(max(difference, -_CLIP * _SLOPE), _CLIP * _SLOPE)
+@inlined_kernel
+def _smell(block: np.ndarray, distance: np.ndarray, unit: int, scent: np.ndarray) -> None:
+    """By how many cells each place around is nearer than the own, as a byte."""
+    own = np.int32(distance[_OWN])
+    if own == UNREACHABLE:  # of two cells without a way, none is as good as the other: both smell least
+        own -= np.int32(_CLIP * unit + 1)
+    for k in range(_LANES):
+        nearer = np.int32(own - np.int32(distance[k]))
+        difference = nearer * _SLOPE if unit == 1 else round(nearer * _SLOPE / unit)
+        byte = _NEUTRAL + min(max(difference, -_CLIP * _SLOPE), _CLIP * _SLOPE)
+        scent[k] = 0 if block[k] == OUTSIDE else byte
 
 
 @kernel

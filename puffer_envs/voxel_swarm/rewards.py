@@ -11,8 +11,7 @@ TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
 _PLACED, _WRONG, _MENDED, _IOU, _STEP, _SUCCESS, _ON_TARGET, _ON_WRONG, _MATCH, _EMPTY_HANDED = range(len(TERMS))
 
 
-# `counts` is `State.counts`. Kernels take the arrays that they need, not all of `State`, and rows by number: each call,
-# and each view, counts one more user of an array and one less in the end, which takes longer than what these do.
+# `counts` is `State.counts`.
 @kernel
 def iou(counts: np.ndarray, env: int) -> float:
     """Filled targets over all cells that are filled or targets."""
@@ -82,20 +81,22 @@ def end(
 
 
 @kernel
-def shows_more(counts: np.ndarray, shares: np.ndarray, held: np.ndarray) -> bool:
-    """Whether any world has more built than the milestones that it holds say.
+def find_reached(counts: np.ndarray, shares: np.ndarray, held: np.ndarray, reached: np.ndarray) -> int:
+    """Milestones that worlds show and do not hold yet; how many.
 
     Args:
         shares: float64 [M], share of the targets that each milestone asks for.
         held: bool [E * A, M].
+        reached: int32 [E * M, 2], written: environment and milestone of each.
     """
-    agents = held.shape[0] // counts.shape[0]
-    more = False
+    agents, found = held.shape[0] // counts.shape[0], 0
     for env in range(counts.shape[0]):
         built = recall(counts, env)
         for milestone in range(shares.size):
-            more |= built >= shares[milestone] and not held[env * agents, milestone]
-    return more
+            if built >= shares[milestone] and not held[env * agents, milestone]:
+                reached[found, 0], reached[found, 1] = env, milestone
+                found += 1
+    return found
 
 
 @kernel

@@ -68,11 +68,12 @@ class Rules(NamedTuple):
     """What kernels need to know of the configuration."""
 
     pitch: int  # P
-    ways: np.ndarray  # int64 [6], what the number of a cell changes by with each move
+    ways: np.ndarray  # uint64 [6], what the number of a cell changes by with each move, modulo 2^64
     collisions: bool  # moves into a cell where another agent is fail
     scent: Scent
     enough: float  # an episode ends when a greater share of the targets is filled; 1: when the shape is whole
     as_original: bool  # whether the original's reward terms are wanted
+    max_steps: int  # an episode's; 0: by the size of the grid and of the shape
 
 
 class Shapes(NamedTuple):
@@ -87,10 +88,10 @@ class Shapes(NamedTuple):
 
 
 def ways(grid_size: int) -> np.ndarray:
-    """What the number of a cell changes by with actions X_DOWN to DOWN, int64 [6]."""
+    """What the number of a cell changes by with actions X_DOWN to DOWN, uint64 [6]: as unsigned as cells in kernels."""
     pitch = grid_size + 2
     changes = {X_DOWN: -(pitch**2), Z_UP: 1, X_UP: pitch**2, Z_DOWN: -1, UP: pitch, DOWN: -pitch}
-    return np.array([changes[action] for action in range(PLACE)], np.int64)
+    return np.array([changes[action] for action in range(PLACE)], np.int64).astype(np.uint64)
 
 
 class Scratch(NamedTuple):
@@ -103,17 +104,11 @@ class Scratch(NamedTuple):
 
 def allocate(num_envs: int, num_agents: int, grid_size: int) -> State:
     """Empty worlds without targets."""
-    padded = grid_size + 2
-    cells = padded**3
-    blocks = np.full((num_envs, padded, padded, padded), OUTSIDE, np.uint8)
-    blocks[:, 1:-1, 1:-1, 1:-1] = EMPTY
-    field = np.full((num_envs, padded, padded, padded), BORDER, np.uint16)
-    field[:, 1:-1, 1:-1, 1:-1] = UNREACHABLE
     return State(
-        blocks=blocks.reshape(num_envs, cells),
-        targets=np.zeros((num_envs, cells), np.uint8),
-        crowd=np.zeros((num_envs, cells), np.uint16),
-        field=field.reshape(num_envs, cells),
+        blocks=_grids(num_envs, grid_size, np.uint8, OUTSIDE, EMPTY),
+        targets=_grids(num_envs, grid_size, np.uint8, 0, 0),
+        crowd=_grids(num_envs, grid_size, np.uint16, 0, 0),
+        field=_grids(num_envs, grid_size, np.uint16, BORDER, UNREACHABLE),
         smell=np.zeros(num_envs, np.int32),
         stale=np.zeros(num_envs, np.bool_),
         cells=np.zeros((num_envs, num_agents), np.int32),
@@ -125,6 +120,14 @@ def allocate(num_envs: int, num_agents: int, grid_size: int) -> State:
         crowded=np.zeros(num_envs, np.int64),
         begun=np.zeros(num_envs, np.int32),
     )
+
+
+def _grids(num_envs: int, grid_size: int, dtype: type, border: int, inside: int) -> np.ndarray:
+    """[E, C], and behind the last cell a place that may be read: `observe` copies four cells where it needs three."""
+    pitch = grid_size + 2
+    cells: np.ndarray = np.full(num_envs * pitch**3 + 1, border, dtype)[:-1]
+    cells.reshape((num_envs, pitch, pitch, pitch))[:, 1:-1, 1:-1, 1:-1] = inside
+    return cells.reshape((num_envs, pitch**3))
 
 
 def allocate_scratch(grid_size: int) -> Scratch:

@@ -4,7 +4,7 @@ import numpy as np
 
 from puffer_envs.jit import kernel
 from puffer_envs.voxel_swarm import kernels, rewards
-from puffer_envs.voxel_swarm.state import Rules, Scratch, State
+from puffer_envs.voxel_swarm.state import TARGETS, Rules, Scratch, Shapes, State
 
 
 @kernel
@@ -19,13 +19,14 @@ def play(
     steps: np.ndarray,
     shares: np.ndarray,
     held: np.ndarray,
+    reached: np.ndarray,
     rules: Rules,
     scratch: Scratch,
-) -> bool:
+) -> int:
     """Act, score, end; the arrays are those of `kernels.act` and of `rewards`.
 
     Returns:
-        whether any world has more built than the milestones that it holds say.
+        how many milestones were reached.
     """
     counts = state.counts
     kernels.act(state, actions, deeds, rules, scratch)
@@ -33,4 +34,38 @@ def play(
     if rules.as_original:
         rewards.score_as_original(state, terms)
     rewards.end(counts, state.limit, steps, rules.enough, terminals, truncations)
-    return rewards.shows_more(counts, shares, held)
+    return rewards.find_reached(counts, shares, held, reached)
+
+
+@kernel
+def begin(
+    state: State,
+    envs: np.ndarray,
+    streams: np.ndarray,
+    iou: np.ndarray,
+    shapes: Shapes,
+    rules: Rules,
+    scratch: Scratch,
+    spawned: np.ndarray,
+) -> None:
+    """New worlds of environments ``envs`` (indices).
+
+    Args:
+        streams: uint64 [E, 2], of all environments.
+        iou: float32 [E], written.
+        spawned: int32 [A], working space.
+    """
+    for i in range(envs.size):
+        kernels.begin_shape(state, envs[i], streams[envs[i]], shapes, rules.pitch, spawned)
+        settle(state, envs[i], iou, rules, scratch)
+
+
+@kernel
+def settle(state: State, env: int, iou: np.ndarray, rules: Rules, scratch: Scratch) -> None:
+    """What follows from a world that has been made: its IoU, its time and, where agents walk, its scent."""
+    iou[env] = rewards.iou(state.counts, env)
+    grid_size, share = rules.pitch - 2, state.counts[env, TARGETS] / state.cells.shape[1]
+    state.limit[env] = rules.max_steps if rules.max_steps > 0 else int(150 * grid_size / 8 + 8 * share)
+    state.crowded[env] = 0
+    if rules.scent.walk:
+        kernels.choose_sources(state, env, rules.pitch, rules.scent, scratch)
