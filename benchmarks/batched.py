@@ -18,6 +18,7 @@ from training.on_policy import OnPolicy
 DRAWS = 256  # steps of random actions that are drawn beforehand
 COPIED_BYTES = 1 << 28  # to measure the memory with: more than any cache holds
 WARM_UP = 300  # steps before the clock: environments that are all at the same step of their episodes are no sample
+TRAINING = 3_000_000  # decisions, after which a policy finishes nearly all shapes
 ORIGINAL_SPS = {"voxel_swarm": 27_000}  # agent-steps a second of the original, one process (the game's spec, A.7)
 
 
@@ -28,9 +29,9 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     common = {"env": args.env, "num_envs": args.num_envs, "agents": env.spec.agents_per_env}
     common |= {"grid_size": env.config.grid_size, "threads": 1} if hasattr(env, "config") else {}
     yield random_row(env, args, common)
-    yield building_row(env, args, common)
     for size in ("slim", "large"):
-        yield from learning_rows(args, {**common, "model_size": size})
+        yield train_row(args, {**common, "model_size": size})
+    yield trained_row(env, args, common)
 
 
 def random_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
@@ -73,65 +74,66 @@ def iter_forever(draws: np.ndarray) -> Iterator[np.ndarray]:
         yield from draws
 
 
-def building_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
-    """Actions of one who builds; only the environment's steps are on the clock."""
+def trained_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
+    """The actions of a policy that is trained here first, drawn beforehand: only the environment is on the clock."""
+    learner = make_learner(args, "slim")
+    while learner.ledger.global_step < TRAINING:
+        segment(learner)
+    env.reset(1)
+    player, draws, ended = learner.player(env, 0), [], np.zeros(2, np.int64)
+    for _ in range(WARM_UP + DRAWS):
+        draws.append(player.choose())
+        env.step(draws[-1])
+        player.first[:] = env.terminals | env.truncations
+        ended += env.terminals.sum(), env.truncations.sum()
     total: Total = {"steps": [], "seconds": []}
-    follow = follower(env)
     begin = time.perf_counter()
     while time.perf_counter() - begin < 2 * args.seconds:
-        actions = follow(env.observations)
-        total["seconds"].append(seconds_of(lambda actions=actions: env.step(actions)))  # type: ignore[misc]
-        total["steps"].append(env.num_agents)
-    return row(common, "env_building", total)
+        env.reset(1)  # and the same again: the actions belong to these worlds
+        for actions in draws[:WARM_UP]:
+            env.step(actions)
+        total["seconds"].append(seconds_of(lambda: [env.step(actions) for actions in draws[WARM_UP:]]))
+        total["steps"].append(DRAWS * env.num_agents)
+    episodes = ended.sum() / env.spec.agents_per_env / len(draws)
+    told = {"episodes_a_step": round(episodes, 3), "finished": round(ended[0] / ended.sum(), 3)}
+    return row(common, "env_trained", total) | told
 
 
-def follower(env: VectorEnv) -> Callable[[np.ndarray], np.ndarray]:
-    """Follows the scent, places where it ends, picks up with empty hands; 6 actions in 80 are random moves."""
-    layout, rng = env.spec.layout, np.random.default_rng(1)
-    faces = [4, 14, 22, 12, 16, 10]  # places in the patch of the cells that actions 0 to 5 lead to
-    place, pick = 6, 7
-
-    def choose(rows: np.ndarray) -> np.ndarray:
-        scent = layout.raw(rows, "scent")[:, faces].astype(np.int32) * 8 + rng.integers(0, 8, (len(rows), 6))
-        carrying, distance = layout.raw(rows, "carrying")[:, 0] > 0, layout.raw(rows, "distance")[:, 0]
-        actions = np.where(carrying, np.where(distance == 0, place, scent.argmax(axis=1)), pick)
-        noise = rng.integers(0, 80, len(rows))
-        return np.where(noise < place, noise, actions).astype(np.int32)
-
-    return choose
-
-
-def learning_rows(
-    args: argparse.Namespace, common: dict[str, Any], flags: Sequence[str] = ()
-) -> Iterator[dict[str, Any]]:
-    """Collecting, updating, and both as the command does it with more ``flags``."""
-    shared = ["--env", args.env, "--num-envs", str(args.num_envs), "--model-size", common["model_size"]]
-    config = cli.parse([*shared, *flags])
-    device = torch.device(args.device)
-    env = env_registry.make(config.env, config.num_envs, config.game)
-    env.reset(0)
-    torch.manual_seed(0)
-    network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, env.spec.layout, int(env.spec.action_space.n), config.policy)
-    learner, theta = OnPolicy(config, env, policy, 0, 0, device), np.zeros(len(env.spec.milestones))
-    common = common | {"torch_threads": args.torch_threads, "device": args.device}
-
-    def segment() -> None:
-        for _ in range(config.learner.num_steps):
-            learner.begin()
-            for _ in learner.learn():
-                pass
-            learner.finish(theta)
-
-    segment()
-    segment()  # the first with an update
+def train_row(args: argparse.Namespace, common: dict[str, Any], flags: Sequence[str] = ()) -> dict[str, Any]:
+    """PPO as the command does it with more ``flags``, and the shares of its time."""
+    learner = make_learner(args, common["model_size"], flags)
+    segment(learner)
+    segment(learner)  # the first with an update
     busy, stepping, steps = learner.busy_seconds, learner.env_seconds, learner.ledger.global_step
     begin = time.perf_counter()
     while (seconds := time.perf_counter() - begin) < 2 * args.seconds:
-        segment()  # whole ones: an update comes once in each
+        segment(learner)  # whole ones: an update comes once in each
     total: Total = {"steps": [learner.ledger.global_step - steps], "seconds": [seconds]}
     shares = {"update": (learner.busy_seconds - busy) / seconds, "env": (learner.env_seconds - stepping) / seconds}
     # The clock of the environments runs while an update is made: it comes between their order and their answer.
     shares["env"] = max(0.0, shares["env"] - shares["update"])
     shares["act_and_rest"] = 1 - sum(shares.values())
-    yield row(common, "train", total) | {f"share_{name}": round(share, 3) for name, share in shares.items()}
+    common = common | {"torch_threads": args.torch_threads, "device": args.device}
+    return row(common, "train", total) | {f"share_{name}": round(share, 3) for name, share in shares.items()}
+
+
+def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ()) -> OnPolicy:
+    """What train_big would build."""
+    shared = ["--env", args.env, "--num-envs", str(args.num_envs), "--model-size", size]
+    config = cli.parse([*shared, *flags])
+    env = env_registry.make(config.env, config.num_envs, config.game)
+    env.reset(0)
+    torch.manual_seed(0)
+    network = env_registry.entry(config.env).policy
+    policy = policy_registry.build(network, env.spec.layout, int(env.spec.action_space.n), config.policy)
+    return OnPolicy(config, env, policy, 0, 0, torch.device(args.device))
+
+
+def segment(learner: OnPolicy) -> None:
+    """A segment of decisions, and the update of the one before."""
+    theta = np.zeros(len(learner.collector.env.spec.milestones))
+    for _ in range(len(learner.collector.rollout.alive)):
+        learner.begin()
+        for _ in learner.learn():
+            pass
+        learner.finish(theta)

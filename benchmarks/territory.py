@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.batched import iter_forever, learning_rows, memory_bound, seconds_of
+from benchmarks.batched import iter_forever, memory_bound, seconds_of, train_row
 from benchmarks.timing import row
 from puffer_envs import registry as env_registry
 from puffer_envs.territory import views
@@ -31,7 +31,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if size != SIZE:
             yield games_row(size, 1)
     for size, model_size in ((256, "slim"), (SIZE, "slim"), (SIZE, "large")):
-        yield from learning_rows(args, _common(size, args.num_envs) | {"model_size": model_size}, _env_flags(size))
+        yield train_row(args, _common(size, args.num_envs) | {"model_size": model_size}, _env_flags(size))
 
 
 def _common(size: int, num_envs: int) -> dict[str, Any]:
