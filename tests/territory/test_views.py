@@ -20,7 +20,7 @@ from puffer_envs.territory.state import (
     TERRAIN,
     TICK,
 )
-from tests.reference import territory as slow
+from tests.reference import territory_views as slow
 from tests.territory.worlds import (
     EAST,
     MOST,

@@ -25,6 +25,7 @@ from puffer_envs.territory.state import (
 )
 from puffer_envs.territory.world import KIND
 from tests.reference import territory as slow
+from tests.reference.territory_board import Attack
 
 WAIT = 8 * 5
 NORTH, NORTH_EAST, EAST, SOUTH_EAST, SOUTH, SOUTH_WEST, WEST, NORTH_WEST = (direction * 5 for direction in range(8))
@@ -229,7 +230,7 @@ def twin_of(env: Territory, index: int = 0) -> slow.Game:
     game.structures = [(tile, kind) for kind, tile in world["structures"].tolist() if kind]
     game._count_structures()
     for slot, (attacker, target) in enumerate(world["attacks"].tolist()):
-        game.attacks[slot] = slow.Attack(attacker, target, float(world["force"][slot])) if attacker else None
+        game.attacks[slot] = Attack(attacker, target, float(world["force"][slot])) if attacker else None
     for slot, bucket, tile in world["entries"].tolist():
         game.attacks[slot].put(bucket, tile)
     for attack in filter(None, game.attacks):
