@@ -36,7 +36,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def random_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
     """Random actions, observations included, beside what writing its arrays alone would take."""
-    draws = np.random.default_rng(0).integers(0, env.spec.action_space.n, (DRAWS, env.num_agents), dtype=np.int32)
+    draws = np.random.default_rng(0).integers(0, env.spec.num_actions, (DRAWS, env.num_agents), dtype=np.int32)
     steps = iter_forever(draws)
 
     def step() -> int:
@@ -125,7 +125,7 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     env.reset(0)
     torch.manual_seed(0)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, env.spec.layout, int(env.spec.action_space.n), config.policy)
+    policy = policy_registry.build(network, env.spec.layout, env.spec.num_actions, config.policy)
     return OnPolicy(config, env, policy, 0, 0, torch.device(args.device))
 
 

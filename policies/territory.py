@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SCALES = ("global", "local", "tactical")
 INTENSITIES = 5  # actions of each direction
+ATTACKS = 45  # actions; where one builds too, each with nothing, a city or a defence post
 IMPOSSIBLE = -1e8  # logit; finite, as 0 times infinity is no number
 LARGEST = 65_535  # of the two bytes of a scalar
 
@@ -152,11 +153,13 @@ class TerritoryPolicy(ActorCritic):
             orthogonal(nn.Linear(config.hidden, config.hidden), gain),
             nn.ReLU(),
         )
-        self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
+        self.actor = orthogonal(nn.Linear(config.hidden, ATTACKS), 0.01)
         # To wait is one direction of nine, and who orders in eight of nine steps never has the troops for anything: at
         # first it waits as often as it orders. (Uniform policies are eliminated in every game with 11% and with 50%.)
-        nn.init.constant_(self.actor.bias[-INTENSITIES:], math.log(num_actions / INTENSITIES - 1))
+        nn.init.constant_(self.actor.bias[-INTENSITIES:], math.log(ATTACKS / INTENSITIES - 1))
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
+        builds = num_actions // ATTACKS
+        self.builder = orthogonal(nn.Linear(config.hidden, builds), 0.01) if builds > 1 else None
         self.register_buffer("weights", torch.zeros(len(self.scales)), persistent=False)
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,8 +171,12 @@ class TerritoryPolicy(ActorCritic):
         x = self._weighed(numbers, views)
         x = self.fuse(torch.cat([x, numbers], -1))
         possible = unpack(now, self.layout["directions"]) > 0
-        possible = possible.repeat_interleave(INTENSITIES, -1)
-        return self.actor(x).masked_fill(~possible, IMPOSSIBLE), self.critic(x)[:, 0]
+        attacks = self.actor(x).masked_fill(~possible.repeat_interleave(INTENSITIES, -1), IMPOSSIBLE)
+        return self._with_buildings(attacks, x), self.critic(x)[:, 0]
+
+    def _with_buildings(self, attacks: Tensor, x: Tensor) -> Tensor:
+        """Logits of all pairs of an attack and a building, the sums of theirs: two choices apart from each other."""
+        return attacks if self.builder is None else (attacks[:, :, None] + self.builder(x)[:, None]).flatten(1)
 
     def _named(self) -> list[tuple[nn.Module, str]]:
         return list(zip(self.trunks, self.scales, strict=True))

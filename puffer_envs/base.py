@@ -4,6 +4,7 @@ This is the only room that touches PufferLib. ``VectorEnv`` has two implementati
 that step all their rows in this process, and ``workers.WorkerPool`` for those that need processes of their own.
 """
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec, module_from_spec
@@ -54,6 +55,23 @@ class EnvSpec(NamedTuple):
     milestones: tuple[Milestone, ...] = ()
     agents_per_env: int = 1
     texts: tuple[str, ...] = ()  # that the rows of the observations refer to by number
+
+    @property
+    def num_actions(self) -> int:
+        """How many actions there are to choose from; of an action of several parts, all combinations."""
+        return math.prod(_choices(self.action_space))
+
+    def actions(self, numbers: np.ndarray) -> np.ndarray:
+        """Actions as the environments take them, [N] or [N, parts], from numbers below `num_actions`, int [N]."""
+        choices = _choices(self.action_space)
+        return numbers if len(choices) == 1 else np.stack(np.unravel_index(numbers, choices), 1)
+
+
+def _choices(space: spaces.Space) -> tuple[int, ...]:
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(space.nvec.tolist())
+    assert isinstance(space, spaces.Discrete)
+    return (int(space.n),)
 
 
 class Event(NamedTuple):

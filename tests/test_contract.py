@@ -174,6 +174,16 @@ def test_one_and_many(game: Game, num_envs: str) -> None:
         assert not (env.terminals & env.truncations).any()
 
 
+def test_actions_have_numbers(game: Game) -> None:
+    env = game.make(2)
+    spec = env.spec
+    actions = spec.actions(np.arange(spec.num_actions, dtype=np.int32))
+    assert actions.shape[1:] == env.actions.shape[1:]
+    assert len(np.unique(actions, axis=0)) == spec.num_actions
+    assert all(spec.action_space.contains(action) for action in actions)
+    env.close()
+
+
 def test_buffers_are_never_rebound(game: Game) -> None:
     env = game.make(game.few)
     before = {name: (getattr(env, name), getattr(env, name).ctypes.data) for name in BUFFERS}

@@ -65,6 +65,14 @@ def test_an_evaluation_tells_the_win_rate_with_its_interval(small_run, capsys):
     assert row["ticks"] <= 200
 
 
+def test_a_network_attacks_and_builds_in_one_step(tmp_path):
+    done = run(*SMALL, "--env.build", "--env.max-ticks", "3000", folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = read_jsonl(home(tmp_path) / "metrics.jsonl")
+    assert [line for line in lines if "learner/updates" in line]
+    assert [line for line in lines if "eval/return_last5" in line]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -73,7 +81,6 @@ def test_an_evaluation_tells_the_win_rate_with_its_interval(small_run, capsys):
         (["--env.num-bots", "300"], "at most 254"),
         (["--env.local-view-size", "100"], "multiple of 128"),
         (["--env.rules", "odd"], "real or constant"),
-        (["--env.build"], "several parts"),
         (["--preset", "laptop"], "the presets are auto, bridge, cpu"),
     ],
 )

@@ -33,7 +33,7 @@ def build(config: RunConfig) -> Run:
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, preflight.num_actions(spec), config.policy)
+    policy = policy_registry.build(network, spec.layout, spec.num_actions, config.policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     if config.resume:
         _check_settings(config)

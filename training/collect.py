@@ -75,7 +75,7 @@ class QPlayer:
         actor = self.actor
         actions, _ = actor.act(actor.to_device(actor.env.observations))
         draws = self.rng.integers(0, actor.policy.num_actions, len(actions), dtype=np.int32)
-        return np.where(self.rng.random(len(actions)) < self.epsilon, draws, actions)
+        return actor.env.spec.actions(np.where(self.rng.random(len(actions)) < self.epsilon, draws, actions))
 
 
 class Collector:
@@ -112,7 +112,7 @@ class Collector:
         self.epsilon = self.explorer.epsilon(self.ledger.global_step)
         self.actions = self.explorer.choose(greedy, self.epsilon, self.rng)
         self._sent = time.perf_counter()
-        self.env.send(self.actions)
+        self.env.send(self.env.spec.actions(self.actions))
         # While the environments work. The surprise is that of the observation acted on, not of the one that follows:
         # its features are at hand, and the sum over an episode is the same but for its two ends.
         nothing = np.zeros(len(self.actions), np.float32)

@@ -32,7 +32,7 @@ from training.config import RunConfig
 from training.episodes import evaluate, evaluation_seed, make_test_env, rollout
 from training.learner import Player
 from training.metrics import facts
-from training.preflight import UserError, num_actions, pick_device
+from training.preflight import UserError, pick_device
 from training.rollout import ActorCriticPlayer
 from training.video import VideoError, write_video
 
@@ -124,7 +124,7 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     except ValueError as error:  # of a ROM or a setting
         raise UserError(str(error)) from error
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, num_actions(spec), config.policy).to(device)
+    policy = policy_registry.build(network, spec.layout, spec.num_actions, config.policy).to(device)
     saved = checkpoint.load(path, "cpu").parts["learner"]
     try:
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["dqn"]["target"])

@@ -10,9 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from gymnasium import spaces
 
-from puffer_envs.base import EnvSpec
 from puffer_envs.registry import usable_cores
 from training.records import clean_text, size_text
 
@@ -110,19 +108,6 @@ def check_memory(parts: Mapping[str, int]) -> int:
             f"most of it, {size_text(parts[largest])}, is for {largest}"
         )
     return free
-
-
-def num_actions(spec: EnvSpec) -> int:
-    """How many actions a network chooses from.
-
-    Raises:
-        UserError: the game asks for several choices at once, which no learner here makes yet.
-    """
-    if not isinstance(spec.action_space, spaces.Discrete):
-        raise UserError(
-            f"with these settings an action of {spec.name} has several parts, and a network chooses but one"
-        )
-    return int(spec.action_space.n)
 
 
 def pick_device(name: str) -> torch.device:

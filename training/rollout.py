@@ -129,7 +129,7 @@ class RolloutCollector:
         logits, values, self.state = self.policy.step(given, state, self.first)
         actions, logprobs = draw(logits, self.generator)
         self._sent = time.perf_counter()
-        self.env.send(actions.cpu().numpy())
+        self.env.send(self.env.spec.actions(actions.cpu().numpy()))
         self.decision = Decision(rows, given, state, self.first, actions, logprobs, values)
         complete = self.t == len(self.rollout.rows)
         if complete:
@@ -248,4 +248,4 @@ class ActorCriticPlayer:
         rows, first = (torch.from_numpy(array.copy()).to(self.device) for array in (self.env.observations, self.first))
         logits, _, self.state = self.policy.step(self.history.push(rows, first), self.state, first)
         actions = logits.argmax(-1) if self.likeliest else draw(logits, self.generator)[0]
-        return actions.cpu().numpy().astype(np.int32)
+        return self.env.spec.actions(actions.cpu().numpy().astype(np.int32))

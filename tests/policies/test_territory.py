@@ -50,6 +50,18 @@ def test_impossible_directions_are_never_chosen():
     assert (probabilities[:, -1] > 0).all()
 
 
+def test_attacks_and_buildings_are_chosen_apart():
+    """An action's number is attack * 3 + building; the probability of a pair is the product of theirs."""
+    torch.manual_seed(0)
+    policy = make_policy("territory", LAYOUT, NUM_ACTIONS * 3, "slim")
+    torch.nn.init.normal_(policy.builder.weight)
+    logits, _ = step(policy, rows_of(policy, 4, possible=3))
+    pairs = logits.softmax(-1).view(4, NUM_ACTIONS, 3)
+    torch.testing.assert_close(pairs, pairs.sum(2, keepdim=True) * pairs.sum(1, keepdim=True))
+    assert pairs.sum(1).std(0).min() > 0.01
+    assert (pairs.view(4, DIRECTIONS, INTENSITIES, 3)[:, 3:-1] == 0).all()
+
+
 def test_it_waits_as_often_as_it_orders_at_first():
     policy = policy_of()
     waits = step(policy, rows_of(policy, 16))[0].softmax(-1)[:, -INTENSITIES:].sum(-1)
