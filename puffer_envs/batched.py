@@ -28,11 +28,12 @@ def weigh(terms: np.ndarray, weights: np.ndarray, rewards: np.ndarray, returns: 
     for row in range(rewards.size):
         total = np.float32(0)
         for k in range(weights.size):
-            term = terms[row, k] * weights[k]
-            terms[row, k] = term
-            returns[row, k] += term
-            sums[k] += term
-            total += term
+            if terms[row, k] != 0:  # most are 0 in most games
+                term = terms[row, k] * weights[k]
+                terms[row, k] = term
+                returns[row, k] += term
+                sums[k] += term
+                total += term
         rewards[row] = total
 
 

@@ -134,8 +134,9 @@ class VoxelSwarm(BatchedEnv):
         self.pitch = config.grid_size + 2
         self.state: State = allocate(num_envs, self.spec.agents_per_env, config.grid_size)
         self._scratch = allocate_scratch(config.grid_size)
-        self._lanes = observe.allocate_lanes()
         self._scent = Scent(config.metric == WALK, config.all_targets)
+        self._unit = 1 if self._scent.walk else straight.UNIT
+        self._lanes = observe.allocate_lanes(self._unit)
         self._deeds = np.zeros(self.num_agents, np.int8)
         self._iou = np.zeros(num_envs, np.float32)
         # Environments and milestones that a step has reached, and how many they are
@@ -211,7 +212,7 @@ class VoxelSwarm(BatchedEnv):
         if self.config.reading == MAX_NORMALISED:
             observe.write_original_rows(self.state, self._blurred, out, self.pitch, rows)
         else:
-            observe.write_rows(self.state, out, self.pitch, 1 if self._scent.walk else straight.UNIT, rows, self._lanes)
+            observe.write_rows(self.state, out, self.pitch, self._unit, rows, self._lanes)
 
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def begin(self, env: int, state: bytes | None) -> None:
