@@ -37,6 +37,35 @@ def weigh(terms: np.ndarray, weights: np.ndarray, rewards: np.ndarray, returns: 
         rewards[row] = total
 
 
+@kernel
+def add_up(rows: np.ndarray, steps: np.ndarray, returns: np.ndarray, sums: np.ndarray) -> None:
+    """Count the episodes of ``rows`` (indices): ``sums`` float64 [3] of episodes, their lengths and their returns."""
+    sums[0] += rows.size
+    for row in rows:
+        sums[1] += steps[row]
+        for k in range(returns.shape[1]):
+            sums[2] += returns[row, k]
+
+
+@kernel
+def clear(
+    rows: np.ndarray,
+    steps: np.ndarray,
+    returns: np.ndarray,
+    held: np.ndarray,
+    held_at_start: np.ndarray,
+    reached_at: np.ndarray,
+) -> None:
+    """Fresh episode memory for ``rows`` (indices); the arrays are those of `BatchedEnv`."""
+    for row in rows:
+        steps[row] = 0
+        for k in range(returns.shape[1]):
+            returns[row, k] = 0
+        for milestone in range(held.shape[1]):
+            held_at_start[row, milestone] = held[row, milestone]
+            reached_at[row, milestone] = -1
+
+
 class BatchedEnv(VectorEnv):
     """A game that steps all its rows in this process.
 
@@ -161,7 +190,7 @@ class BatchedEnv(VectorEnv):
         for array in (self.rewards, self.terminals, self.truncations, self.reward_terms, self.reset_requested):
             array[:] = 0
         self._forget()
-        self._begin_episodes(np.arange(self.num_envs))
+        self._begin_episodes(self.agent_ids)
         self.observe(self.observations, self.agent_ids)
         return self.observations, self.infos
 
@@ -194,8 +223,7 @@ class BatchedEnv(VectorEnv):
         if ended.size:
             self._record(ended)
             self.observe(self.final_observations, ended)
-            # Agents of one environment end together: the game's `finish` sees to it.
-            self._begin_episodes(np.unique(ended // self.spec.agents_per_env))
+            self._begin_episodes(ended)
         self.observe(self.observations, self.agent_ids)
         self._report()
 
@@ -211,7 +239,7 @@ class BatchedEnv(VectorEnv):
             self.reset_requested[:] = False
 
     def _record(self, ended: np.ndarray) -> None:
-        self._ended += (ended.size, self.episode_step[ended].sum(), self.term_returns[ended].sum(dtype=np.float64))
+        add_up(ended, self.episode_step, self.term_returns, self._ended)
         if self._keep_episodes:
             self._episodes.extend(self._episode(int(row)) for row in ended)
 
@@ -229,11 +257,13 @@ class BatchedEnv(VectorEnv):
             world=self.write_world(env) if self._keep_worlds and agent == 0 else None,
         )
 
-    def _begin_episodes(self, envs: np.ndarray) -> None:
-        new = np.array([env for env in envs.tolist() if not self._begin_from_state(env)], np.int64)
-        if new.size:
-            self.begin_new(new)
-        self._clear_episodes(envs)
+    def _begin_episodes(self, rows: np.ndarray) -> None:
+        # Agents of one environment begin and end together: the game's `finish` sees to it.
+        agents = self.spec.agents_per_env
+        envs = [env for env in (rows[::agents] // agents).tolist() if not self._begin_from_state(env)]
+        if envs:
+            self.begin_new(np.array(envs))
+        self._clear_episodes(rows)
 
     def _begin_from_state(self, env: int) -> bool:
         """Begin in the world that the curriculum chose; False if it chose none, or none that can be loaded."""
@@ -251,17 +281,9 @@ class BatchedEnv(VectorEnv):
         self.start_state[env] = state_id
         return True
 
-    def _clear_episodes(self, envs: np.ndarray) -> None:
-        rows = self._rows_of(envs)
-        self.episode_step[rows] = 0
-        self.term_returns[rows] = 0.0
-        self.held_at_start[rows] = self.milestones_held[rows]
-        self.reached_at[rows] = -1
-
-    def _rows_of(self, envs: np.ndarray) -> np.ndarray:
-        """Rows of environments, indices [envs x agents]."""
-        agents = self.spec.agents_per_env
-        return (envs[:, None] * agents + np.arange(agents)).ravel()
+    def _clear_episodes(self, rows: np.ndarray) -> None:
+        memory = self.episode_step, self.term_returns, self.milestones_held, self.held_at_start, self.reached_at
+        clear(rows, *memory)
 
     def _rows(self, env: int) -> slice:
         agents = self.spec.agents_per_env
@@ -333,8 +355,9 @@ class BatchedEnv(VectorEnv):
     def load_state(self, env: int, state: bytes) -> None:
         self.begin(env, state)
         self.start_state[env] = None
-        self._clear_episodes(np.array([env]))
-        self.observe(self.observations, self.agent_ids[self._rows(env)])
+        rows = self.agent_ids[self._rows(env)]
+        self._clear_episodes(rows)
+        self.observe(self.observations, rows)
 
     def snapshot(self, env: int) -> bytes:
         arrays = {name: array[part] for name, array, part in self._row_parts(env)}

@@ -226,9 +226,9 @@ class VoxelSwarm(BatchedEnv):
         self.milestones_held[self._rows(env)] = right / targets >= _SHARES
 
     def begin_new(self, envs: np.ndarray) -> None:
-        step.begin(self.state, envs, self.rng, self._iou, self._shapes, self._rules, self._scratch, self._spawned)
+        made = self._iou, self.milestones_held
+        step.begin(self.state, envs, self.rng, *made, self._shapes, self._rules, self._scratch, self._spawned)
         self._measure(envs)
-        self.milestones_held[self._rows_of(envs)] = False
 
     def _measure(self, envs: np.ndarray) -> None:
         """The scents that `step.settle` leaves: straight lines, and what the original read."""

@@ -48,9 +48,10 @@ class Lanes(NamedTuple):
 
 def allocate_lanes(unit: int) -> Lanes:
     """Working space for one thread; ``unit`` is the field's value of a distance of one cell."""
-    lanes = (np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.uint16, np.uint8, np.uint8))
     far = _NEAR * unit
-    return Lanes(*lanes, ((np.arange(far + 1) * 255 + far // 2) // far).astype(np.uint8))
+    near = ((np.arange(far + 1) * 255 + far // 2) // far).astype(np.uint8)
+    lanes = (np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.uint16, np.uint8, np.uint8))
+    return Lanes(*lanes, near=near)
 
 
 @kernel

@@ -43,6 +43,7 @@ def begin(
     envs: np.ndarray,
     streams: np.ndarray,
     iou: np.ndarray,
+    held: np.ndarray,
     shapes: Shapes,
     rules: Rules,
     scratch: Scratch,
@@ -52,12 +53,14 @@ def begin(
 
     Args:
         streams: uint64 [E, 2], of all environments.
-        iou: float32 [E], written.
+        iou: float32 [E], written like ``held``, bool [E * A, M].
         spawned: int32 [A], working space.
     """
     for i in range(envs.size):
-        kernels.begin_shape(state, envs[i], streams[envs[i]], shapes, rules.pitch, spawned)
-        settle(state, envs[i], iou, rules, scratch)
+        env, agents = envs[i], state.cells.shape[1]
+        kernels.begin_shape(state, env, streams[env], shapes, rules.pitch, spawned)
+        settle(state, env, iou, rules, scratch)
+        held[env * agents : (env + 1) * agents] = False
 
 
 @kernel
