@@ -49,9 +49,14 @@ class Lanes(NamedTuple):
 def allocate_lanes(unit: int) -> Lanes:
     """Working space for one thread; ``unit`` is the field's value of a distance of one cell."""
     far = _NEAR * unit
-    near = ((np.arange(far + 1) * 255 + far // 2) // far).astype(np.uint8)
-    lanes = (np.zeros(_LANES, dtype) for dtype in (np.uint8, np.uint16, np.uint16, np.uint8, np.uint8))
-    return Lanes(*lanes, near=near)
+    return Lanes(
+        block=np.zeros(_LANES, np.uint8),
+        crowd=np.zeros(_LANES, np.uint16),
+        distance=np.zeros(_LANES, np.uint16),
+        scent=np.zeros(_LANES, np.uint8),
+        others=np.zeros(_LANES, np.uint8),
+        near=((np.arange(far + 1) * 255 + far // 2) // far).astype(np.uint8),
+    )
 
 
 @kernel
