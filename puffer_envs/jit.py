@@ -51,7 +51,11 @@ def allocating_kernel(function: F) -> F:
 
 
 def inlined_kernel(function: F) -> F:
-    """A `kernel` that becomes part of those that call it: a call copies the addresses and shapes of all its arrays."""
+    """A `kernel` that becomes part of those that call it, for what runs once a tile or an agent.
+
+    A call copies the addresses and shapes of all arrays in its arguments, and LLVM does not always avoid it by itself:
+    a tick of territory, with tuples of twenty arrays, takes 82 us without this and 62 us with it.
+    """
     return _compile(function, allocates=False, forceinline=True)
 
 

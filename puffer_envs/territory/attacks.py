@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import inlined_kernel, kernel, wide
 from puffer_envs.rng import next_u64, randint
 from puffer_envs.territory import front, land
 from puffer_envs.territory.config import (
@@ -73,7 +73,7 @@ def launch(game: Game, rules: Rules, player: int, target: int, amount: float, se
     return True
 
 
-@kernel
+@inlined_kernel
 def _add_neighbours(game: Game, rules: Rules, slot: int, tile: int, seeding: bool) -> None:
     """Queue the target's tiles beside a tile, those of little resistance and with many neighbours won first."""
     player, target = game.attacks[slot, ATTACKER], game.attacks[slot, TARGET]
@@ -92,7 +92,7 @@ def _add_neighbours(game: Game, rules: Rules, slot: int, tile: int, seeding: boo
         front.put(game, slot, priority, near)
 
 
-@kernel
+@inlined_kernel
 def advance(game: Game, rules: Rules, slot: int) -> None:
     """A tick of one attack: tiles are taken until its budget is used up."""
     player, target = game.attacks[slot, ATTACKER], game.attacks[slot, TARGET]
@@ -120,7 +120,7 @@ def advance(game: Game, rules: Rules, slot: int) -> None:
             land.absorb(game, rules, player, target)
 
 
-@kernel
+@inlined_kernel
 def _budget(game: Game, rules: Rules, slot: int) -> float:
     target, force = game.attacks[slot, TARGET], game.force[slot]
     length = game.attacks[slot, BORDER] + randint(game.rng, 5)
@@ -133,7 +133,7 @@ def _budget(game: Game, rules: Rules, slot: int) -> float:
     return strength * length * 3
 
 
-@kernel
+@inlined_kernel
 def _fixed_factors(game: Game, player: int, target: int) -> tuple[float, float, float]:
     """Factors that hold for a tick: a great defender's, of loss and budget, and a great attacker's of each."""
     if target == 0:
@@ -143,7 +143,7 @@ def _fixed_factors(game: Game, player: int, target: int) -> tuple[float, float, 
     return 0.7 + 0.3 * sig, share**BIG_LOSS_POWER, share**BIG_SPEED_POWER
 
 
-@kernel
+@inlined_kernel
 def _cost(
     game: Game, rules: Rules, slot: int, tile: int, factors: tuple[float, float, float]
 ) -> tuple[float, float, float]:
@@ -168,7 +168,7 @@ def _cost(
     return loss, troops / game.tiles[target], used
 
 
-@kernel
+@inlined_kernel
 def _is_guarded(game: Game, rules: Rules, tile: int, owner: int) -> bool:
     """Whether a defence post of a tile's owner is near."""
     x, y = land.place(rules, tile)

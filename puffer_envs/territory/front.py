@@ -6,7 +6,7 @@ the comparisons of a heap.
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.jit import inlined_kernel, kernel, wide
 from puffer_envs.territory.state import ATTACKER, BORDER, ENTRIES, FREE, LOWEST, NEXT, TARGET, TILE, USED, Game
 
 _ONE, _SIX, _LOW_6 = np.uint64(1), np.uint64(6), np.uint64(63)
@@ -30,7 +30,7 @@ def clear_bit(bits: np.ndarray, tile: int) -> None:
     bits[tile >> 6] &= ~(_ONE << (np.uint64(tile) & _LOW_6))
 
 
-@kernel
+@inlined_kernel
 def put(game: Game, slot: int, priority: int, tile: int) -> None:
     """Put a tile into the queue of an attack. Where all nodes are in use, it is left out: its neighbours come back."""
     nodes, numbers, attacks = game.nodes, game.numbers, game.attacks
@@ -53,7 +53,7 @@ def put(game: Game, slot: int, priority: int, tile: int) -> None:
         attacks[slot, BORDER] += 1
 
 
-@kernel
+@inlined_kernel
 def take(game: Game, slot: int) -> int:
     """The next tile of an attack, -1 where there is none."""
     nodes, numbers, attacks = game.nodes, game.numbers, game.attacks

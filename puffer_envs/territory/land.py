@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel, lowest_bit, wide
+from puffer_envs.jit import inlined_kernel, kernel, lowest_bit, wide
 from puffer_envs.territory import front
 from puffer_envs.territory.state import (
     ALL_SIDES,
@@ -42,7 +42,7 @@ def is_land(ground: np.ndarray, tile: int) -> bool:
     return class_of(ground, tile) != WATER
 
 
-@kernel
+@inlined_kernel
 def beside(game: Game, rules: Rules, tile: int, player: int) -> int:
     """How many of the four neighbours of a tile are a player's."""
     sides, count = game.ground[tile], 0
@@ -52,7 +52,7 @@ def beside(game: Game, rules: Rules, tile: int, player: int) -> int:
     return count
 
 
-@kernel
+@inlined_kernel
 def touches_others(game: Game, rules: Rules, tile: int, player: int) -> bool:
     """Whether a neighbour of a tile is land that is not a player's."""
     sides = game.ground[tile]
@@ -63,7 +63,7 @@ def touches_others(game: Game, rules: Rules, tile: int, player: int) -> bool:
     return False
 
 
-@kernel
+@inlined_kernel
 def conquer(game: Game, rules: Rules, tile: int, player: int) -> None:
     """A tile becomes a player's (not its own before), and all that is counted follows."""
     owner, (x, y) = game.owner, place(rules, tile)
@@ -82,14 +82,14 @@ def conquer(game: Game, rules: Rules, tile: int, player: int) -> None:
         _die(game, former, player)
 
 
-@kernel
+@inlined_kernel
 def _count(game: Game, player: int, sign: int, x: int, y: int) -> None:
     game.tiles[player] += sign
     game.sums[player, 0] += sign * x
     game.sums[player, 1] += sign * y
 
 
-@kernel
+@inlined_kernel
 def _note(game: Game, x: int, y: int, former: int, player: int) -> None:
     at = game.numbers[CHANGES]
     if at < MAX_CHANGES:
@@ -98,7 +98,7 @@ def _note(game: Game, x: int, y: int, former: int, player: int) -> None:
     game.numbers[CHANGES] += 1
 
 
-@kernel
+@inlined_kernel
 def _hand_over(game: Game, tile: int, former: int, player: int) -> None:
     for place in range(game.structures.shape[0]):
         kind = game.structures[place, 0]
@@ -107,7 +107,7 @@ def _hand_over(game: Game, tile: int, former: int, player: int) -> None:
             game.built[player, kind] += 1
 
 
-@kernel
+@inlined_kernel
 def _follow_border(game: Game, rules: Rules, tile: int, player: int) -> None:
     """The border's bits of a tile that has become a player's, and of its neighbours."""
     sides, alone = game.ground[tile], True
@@ -138,7 +138,7 @@ def _die(game: Game, player: int, heir: int) -> None:
             front.close(game, slot)
 
 
-@kernel
+@inlined_kernel
 def absorb(game: Game, rules: Rules, player: int, loser: int) -> None:
     """All that a player owns becomes another's."""
     box = game.box[loser]
