@@ -144,14 +144,16 @@ def _update_bytes(config: RunConfig, records: int) -> int:
 
 def _environment_bytes(config: RunConfig) -> int:
     """What the environments take with their processes: those of the training, of evaluations and of videos."""
-    test_episodes = config.evaluation.episodes if config.evaluation.interval else 0
-    tests = len(config.tests)
-    pools = [config.num_envs, *[test_episodes] * tests, int(config.video_interval > 0)]  # see `Run._test_env`
-    pools = [pool for pool in pools if pool]
+    tests = config.tests.values() if config.evaluation.interval else ()
+    pools = [(config.game, config.num_envs)]
+    pools += [(config.game._replace(**settings), config.evaluation.episodes) for settings in tests]
+    if config.video_interval > 0:
+        pools.append((config.game, 1))  # see `Run._test_env`
     if not env_registry.entry(config.env).in_workers:
-        return sum(env_registry.memory_bytes(config.env, config.game, pool) for pool in pools)
-    workers = sum(min(_num_workers(config), pool) for pool in pools)
-    return workers * preflight.WORKER_BYTES + sum(pools) * preflight.EMULATOR_BYTES
+        return sum(env_registry.memory_bytes(config.env, game, num_envs) for game, num_envs in pools)
+    sizes = [num_envs for _, num_envs in pools]
+    workers = sum(min(_num_workers(config), size) for size in sizes)
+    return workers * preflight.WORKER_BYTES + sum(sizes) * preflight.EMULATOR_BYTES
 
 
 def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:
