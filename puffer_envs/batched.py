@@ -10,7 +10,8 @@ from puffer_envs import rng, state_file
 from puffer_envs.base import EnvSpec, Episode, Event, FailedStart, Report, VectorEnv, summarise
 from puffer_envs.tally import add_up, clear, weigh
 
-# Finished episodes and events wait here until they are polled; the oldest go first if nobody polls.
+# Finished episodes and events wait here until they are polled; the oldest go first if nobody polls. Those of one step
+# are kept whatever they are: ten thousand agents that share a world end in the same step.
 MAX_PENDING = 10_000
 
 
@@ -58,7 +59,7 @@ class BatchedEnv(VectorEnv):
         self.reset_requested = np.zeros(num_envs, np.bool_)
         self._events: list[Event] = []
         self._failures: list[FailedStart] = []
-        self._episodes: deque[Episode] = deque(maxlen=MAX_PENDING)
+        self._episodes: deque[Episode] = deque(maxlen=max(MAX_PENDING, self.num_agents))
         self._keep_episodes = self._keep_worlds = False
         # Statistics since the last report
         self.report: Report | None = None  # set by the step that ends a report interval, None after the others

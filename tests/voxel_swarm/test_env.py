@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from puffer_envs.batched import MAX_PENDING
 from puffer_envs.voxel_swarm import rewards
 from puffer_envs.voxel_swarm.config import Config
 from puffer_envs.voxel_swarm.env import VoxelSwarm
@@ -117,3 +118,13 @@ def test_what_is_no_action_does_nothing(action) -> None:
     before = env.write_world(0)
     env.step(np.full(4, action, np.int32))
     assert env.write_world(0) == before
+
+
+def test_each_agent_of_a_crowd_ends_its_episode() -> None:
+    # With 10,240 agents at 256^3 an evaluation waited without end for the 240 episodes that had been dropped.
+    env = VoxelSwarm(Config(num_agents=MAX_PENDING + 1), 1)
+    env.reset(0)
+    env.keep_episodes(True)
+    env.request_reset(np.ones(1, np.bool_))
+    env.step(np.zeros(env.num_agents, np.int32))
+    assert [episode.row for episode in env.poll_episodes()] == list(range(env.num_agents))
