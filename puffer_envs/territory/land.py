@@ -168,7 +168,7 @@ def border_of(game: Game, rules: Rules, player: int, out: np.ndarray) -> int:
 # -- land that is cut off ----------------------------------------------------------------------------------------------
 @kernel
 def capture_surrounded(game: Game, rules: Rules, player: int, scratch: Scratch) -> None:
-    """Whatever part of a player's land lies within another's goes to that other."""
+    """Whatever part of a player's land lies within another's, and beside no water, goes to that other."""
     count = border_of(game, rules, player, scratch.tiles)
     for i in range(count):
         front.set_bit(scratch.marks, scratch.tiles[i])
@@ -202,7 +202,10 @@ def _collect(rules: Rules, tile: int, scratch: Scratch) -> int:
 
 @kernel
 def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
-    """The one player whose land lies all around a cluster of border tiles, 0 where there is none."""
+    """The one player whose land lies all around a cluster of border tiles, 0 where there is none.
+
+    A cluster that reaches the coast goes on there: it is a piece of what lies around the land, and its box says nothing.
+    """
     captor = 0
     x0 = y0 = u0 = v0 = 1 << 20  # boxes of the cluster, and of the captor's tiles beside it
     x1 = y1 = u1 = v1 = -1
@@ -222,7 +225,19 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
             captor = other
             u, v = place(rules, near)
             u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
+        if _is_by_coast(game, rules, tile, player):
+            return 0
     return captor if u0 < x0 and u1 > x1 and v0 < y0 and v1 > y1 else 0
+
+
+@inlined_kernel
+def _is_by_coast(game: Game, rules: Rules, tile: int, player: int) -> bool:
+    """Whether one of the eight tiles around, all of them on the map, is the player's and touches water or the edge."""
+    for way in range(8):
+        near = tile + DX[way] + DY[way] * rules.width
+        if game.owner[near] == player and game.ground[near] & ALL_SIDES != ALL_SIDES:
+            return True
+    return False
 
 
 @kernel

@@ -218,8 +218,9 @@ class Board:
     # -- what hangs together
 
     def clusters(self, q: int) -> list[set[int]]:
-        """Border tiles of a player that hang together, diagonals too, in the order of their lowest tiles."""
-        left, result = set(self.border_tiles(q)), []
+        """Border and coast tiles of a player that hang together, diagonals too, in the order of their lowest tiles."""
+        coast = {tile for tile in self.tiles_of(q) if len(self.neighbours[tile]) < 4}
+        left, result = coast | set(self.border_tiles(q)), []
         while left:
             cluster, stack = set(), [min(left)]
             left.remove(stack[0])

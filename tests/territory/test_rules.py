@@ -79,8 +79,8 @@ RING = board((2, 100, 100, 15, 15), (1, 40, 40, 11, 11), (2, 43, 43, 5, 5))
         (None, 59, False),
         (None, 57, False),
         ("water at the corner tile", 58, False),
-        ("water beside", 58, True),  # a tile that touches nothing else is no border
-        ("water inside", 58, True),
+        ("water beside", 58, False),  # a coast goes on with the border
+        ("water inside", 58, False),  # its coast touches the border
         ("another's beside", 58, False),
         ("another's at a corner", 58, True),
         ("nobody's beside", 58, False),
@@ -135,6 +135,28 @@ def test_edges_and_rings(tmp_path, blocks, is_taken) -> None:
     step(env)
     np.testing.assert_array_equal(owners(env), np.minimum(owner, 1) if is_taken else owner)
     assert env.state.gold[0, 1:3].tolist() == ([171, 0] if is_taken else [101, 70])
+
+
+def test_a_lake_in_the_middle_does_not_save(tmp_path) -> None:
+    owner, classes = board((1, 40, 40, 19, 19), (2, 43, 43, 13, 13)), PLAINS.copy()
+    owner[49, 49] = classes[49, 49] = 0
+    env = territory(tmp_path, classes, num_bots=2, win_share=1.0)
+    put(env, owner, tick=58)
+    step(env)
+    np.testing.assert_array_equal(owners(env), np.minimum(owner, 1))
+
+
+def test_a_front_that_winds_from_coast_to_coast_surrounds_nothing(tmp_path) -> None:
+    # The second's land is a C whose bay has the bridge to the rest of it; the front around the C meets the bay's water
+    # over two corners alone, and the other's tiles beside it reach further in all four directions.
+    owner, classes = board((1, 42, 36, 15, 17), (2, 43, 40, 7, 9), (2, 20, 42, 10, 5)), PLAINS.copy()
+    classes[41:48, 30:43] = classes[42:47, 43:48] = 0
+    classes[44, 30:48] = PLAINS[44, 30:48]
+    owner[classes == 0], owner[44, 30:48] = 0, 2
+    env = territory(tmp_path, classes, num_bots=2, win_share=1.0)
+    put(env, owner, tick=58)
+    step(env)
+    np.testing.assert_array_equal(owners(env), owner)
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------
