@@ -96,7 +96,7 @@ class Territory(BatchedEnv):
     Actions: direction * 5 + intensity: an attack on whom most of the border faces in one of eight directions (N NE E SE
     S SW W NW; the ninth is to wait), with .15, .30, .45, .60 or .75 of the troops; with `build` a second part builds a
     city or a defence post first. Observations: six planes each of the whole map, a window around the own land and the
-    most threatened place, sixteen numbers, and the directions in which an attack is possible (`state.LAYOUT`).
+    most threatened place, sixteen numbers, the directions in which an attack is possible and its odds (`state.LAYOUT`).
     Rewards: `rewards.TERMS`. A game ends when a learner owns `win_share` of the land or none is left (terminal), or
     after `max_ticks` (truncation).
 

@@ -204,7 +204,7 @@ def _collect(rules: Rules, tile: int, scratch: Scratch) -> int:
 def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
     """The one player whose land lies all around a cluster of border tiles, 0 where there is none.
 
-    A cluster that reaches the coast goes on there: it is a piece of what lies around the land, and its box says nothing.
+    A cluster that reaches the coast goes on there: it is but a piece of the land's edge, and its box says nothing.
     """
     captor = 0
     x0 = y0 = u0 = v0 = 1 << 20  # boxes of the cluster, and of the captor's tiles beside it

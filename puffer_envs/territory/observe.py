@@ -28,7 +28,8 @@ from puffer_envs.territory.views import View
 SNAPS = 8  # positions of the local view in its own width
 TACTICAL_TICKS = 64  # that the tactical view stays where it is
 TRAIL = 0.1  # weight of the present share in the mean that the trend is measured from
-_AT_SCALARS, _AT_DIRECTIONS = LAYOUT["scalars"].offset, LAYOUT["directions"].offset
+NOBODY = 255  # odds of land that is nobody's
+_AT_SCALARS, _AT_DIRECTIONS, _AT_ODDS = (LAYOUT[name].offset for name in ("scalars", "directions", "odds"))
 
 
 class Memory(NamedTuple):
@@ -164,16 +165,17 @@ def _write_scalars(game: Game, rules: Rules, player: int, area: int, memory: Mem
 
 @kernel
 def _write_directions(game: Game, rules: Rules, player: int, scratch: Scratch, out: np.ndarray) -> None:
-    """A bit for each direction in which some border tile faces land that can be attacked; the last is to wait."""
-    found, everywhere = 0, (1 << (DIRECTIONS - 1)) - 1
-    if game.tiles[player] and game.troops[player] >= 1:
-        for i in range(land.border_of(game, rules, player, scratch.tiles)):
-            for direction in range(DIRECTIONS - 1):
-                if (found >> direction) & 1 == 0 and players.faces(
-                    game, rules, wide(scratch.tiles[i]), direction, player
-                ) >= 0:
-                    found |= 1 << direction
-            if found == everywhere:
-                break
-    out[_AT_DIRECTIONS] = found
-    out[_AT_DIRECTIONS + 1] = 1
+    """A bit for each direction that an attack can take, the last is to wait; and the odds of each."""
+    out[_AT_DIRECTIONS], out[_AT_DIRECTIONS + 1] = 0, 1
+    out[_AT_ODDS : _AT_ODDS + DIRECTIONS - 1] = 0
+    own = game.troops[player]
+    if game.tiles[player] == 0 or own < 1:
+        return
+    count = land.border_of(game, rules, player, scratch.tiles)
+    players.count_faced(game, rules, player, scratch.tiles[:count], 0, DIRECTIONS - 1, scratch.faced)
+    for direction in range(DIRECTIONS - 1):
+        target = players.target_of(scratch.faced[direction])
+        if target >= 0:
+            out[_AT_DIRECTIONS] |= 1 << direction
+            odds = 1 + math.floor(253 * own / (own + game.troops[target]) + 0.5)
+            out[_AT_ODDS + direction] = odds if target else NOBODY

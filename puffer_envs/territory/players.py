@@ -74,7 +74,8 @@ def order(game: Game, rules: Rules, player: int, action: int, scratch: Scratch) 
     if not 0 <= action < NUM_ACTIONS or direction == DIRECTIONS - 1:
         return True
     count = land.border_of(game, rules, player, scratch.tiles)
-    target = _target(game, rules, player, direction, scratch, count)
+    count_faced(game, rules, player, scratch.tiles[:count], direction, direction + 1, scratch.faced)
+    target = target_of(scratch.faced[direction])
     if target < 0:
         return False
     seeds = 0
@@ -101,14 +102,25 @@ def faces(game: Game, rules: Rules, tile: int, direction: int, player: int) -> i
 
 
 @kernel
-def _target(game: Game, rules: Rules, player: int, direction: int, scratch: Scratch, count: int) -> int:
-    """Whom most of the border faces in a direction, -1 where it faces no land to attack."""
-    counts = scratch.counts
-    counts[:] = 0
-    for i in range(count):
-        owner = faces(game, rules, wide(scratch.tiles[i]), direction, player)
-        if owner >= 0:
-            counts[owner] += 1
+def count_faced(
+    game: Game, rules: Rules, player: int, border: np.ndarray, first: int, last: int, counts: np.ndarray
+) -> None:
+    """How many border tiles face whose land in the directions from ``first`` to before ``last``.
+
+    Args:
+        counts: int64 [8, P1], the rows of these directions are written.
+    """
+    counts[first:last] = 0
+    for i in range(border.size):
+        for direction in range(first, last):
+            owner = faces(game, rules, wide(border[i]), direction, player)
+            if owner >= 0:
+                counts[direction, owner] += 1
+
+
+@kernel
+def target_of(counts: np.ndarray) -> int:
+    """Whom most border tiles face (int64 [P1]), the lowest number of equals; -1 where they face nobody."""
     target = int(np.argmax(counts))
     return target if counts[target] else -1
 

@@ -43,6 +43,8 @@ LAYOUT = ObsLayout(
     ("tactical", (PLANES, 64, 64), 8, 1 / 255),
     ("scalars", (2 * SCALARS,), 8, 1 / 255),  # high bytes, then low bytes of numbers from 0 to 1
     ("directions", (DIRECTIONS,), 1),  # which ones an attack can take; the last, to wait, always
+    # Of whom it would hit in each: 1 + 253 x own / (own + its) troops; 255 nobody's land, 0 where there is none to take
+    ("odds", (DIRECTIONS - 1,), 8, 1 / 255),
 )
 
 
@@ -124,6 +126,7 @@ class Scratch(NamedTuple):
     stack: np.ndarray  # int32 [T]
     marks: np.ndarray  # uint64 [T / 64], zeros between uses
     counts: np.ndarray  # int64 [P1]
+    faced: np.ndarray  # int64 [8, P1], border tiles that face whose land in each direction
     before: np.ndarray  # float64 [A, 2], shares of land and troops
     levels: np.ndarray  # uint8 [P1]
 
@@ -168,6 +171,7 @@ def allocate_scratch(tiles: int, learners: int, bots: int) -> Scratch:
         stack=np.zeros(tiles, np.int32),
         marks=np.zeros(tiles // 64, np.uint64),
         counts=np.zeros(learners + bots + 1, np.int64),
+        faced=np.zeros((DIRECTIONS - 1, learners + bots + 1), np.int64),
         before=np.zeros((learners, 2)),
         levels=np.zeros(learners + bots + 1, np.uint8),
     )

@@ -62,10 +62,37 @@ def test_attacks_and_buildings_are_chosen_apart():
     assert (pairs.view(4, DIRECTIONS, INTENSITIES, 3)[:, 3:-1] == 0).all()
 
 
-def test_it_waits_as_often_as_it_orders_at_first():
+def test_directions_and_intensities_are_chosen_apart():
+    """Nine directions, one of them to wait in five ways that are alike; the intensity does not depend on the others."""
     policy = policy_of()
-    waits = step(policy, rows_of(policy, 16))[0].softmax(-1)[:, -INTENSITIES:].sum(-1)
-    torch.testing.assert_close(waits, torch.full((16,), 0.5), rtol=0.05, atol=0)
+    torch.nn.init.normal_(policy.actor.weight, std=0.1)
+    orders = step(policy, rows_of(policy, 4, possible=6))[0].softmax(-1).view(4, DIRECTIONS, INTENSITIES)
+    intensities = orders[:, :6].sum(1) / orders[:, :6].sum((1, 2))[:, None]
+    torch.testing.assert_close(orders[:, :6], orders[:, :6].sum(2, keepdim=True) * intensities[:, None])
+    torch.testing.assert_close(orders[:, -1], orders[:, -1:, 0].expand(4, INTENSITIES))
+    assert intensities.std(0).min() > 0.001
+
+
+@pytest.mark.parametrize("possible", [1, 8])
+def test_it_waits_four_times_in_five_at_first(possible):
+    policy = policy_of()
+    waits = step(policy, rows_of(policy, 16, possible))[0].softmax(-1)[:, -INTENSITIES:].sum(-1)
+    torch.testing.assert_close(waits, torch.full((16,), 32 / (32 + possible)), rtol=0.05, atol=0)
+
+
+def test_odds():
+    policy = policy_of()
+    rows = rows_of(policy, 1, possible=3)
+    rows[0, LAYOUT["odds"].span] = torch.tensor([255, 1, 254, 0, 0, 0, 0, 0], dtype=torch.uint8)
+    possible = torch.tensor([[True] * 3 + [False] * 5 + [True]])
+    odds = policy._odds(rows, possible).view(3, 8)
+    assert odds[0].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+    assert odds[1].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
+    assert odds[2].tolist() == pytest.approx([0, (1 / 254 - 0.4) / 0.25, 0.6 / 0.25, 0, 0, 0, 0, 0])
+    rows = rows_of(policy, 4)
+    changed = rows.clone()
+    changed[:, LAYOUT["odds"].span] = 255 - changed[:, LAYOUT["odds"].span]
+    assert not torch.equal(step(policy, rows)[1], step(policy, changed)[1])
 
 
 @pytest.mark.parametrize(("name", "seen"), [("global", True), ("local", False), ("tactical", False)])
@@ -111,7 +138,7 @@ def test_scalars_are_two_bytes():
     assert numbers.shape == (1, 16)
     centre, spread = policy.centres[0].item(), policy.spreads[0].item()
     assert numbers[0, 0].item() == pytest.approx((258 / 65_535 - centre) / spread)
-    torch.testing.assert_close(numbers[0, 1:], (0 - policy.centres / policy.spreads)[1:])
+    torch.testing.assert_close(numbers[0, 1:], (-policy.centres / policy.spreads).clamp(-5, 5)[1:])
 
 
 def test_sizes():

@@ -123,14 +123,18 @@ class Game(Attacks):
 
     def attack_order(self, player: Player, direction: int, intensity: int) -> bool:
         """Attack whoever is faced most in a direction; whether it was of use."""
+        target = self.target(player, direction)
+        if target is None:
+            return False
+        amount = math.floor(player.troops * rules.INTENSITIES[intensity])
+        return self.launch(player.number, target, amount, self.faces(player.number, direction)[target])
+
+    def target(self, player: Player, direction: int) -> int | None:
+        """Whom an attack in a direction would hit, if there is anyone."""
         faced = self.faces(player.number, direction)
         if self.tick < rules.IMMUNE_TICKS:
             faced = {owner: tiles for owner, tiles in faced.items() if owner == 0}
-        if not faced:
-            return False
-        target = min(faced, key=lambda owner: (-len(faced[owner]), owner))
-        amount = math.floor(player.troops * rules.INTENSITIES[intensity])
-        return self.launch(player.number, target, amount, faced[target])
+        return min(faced, key=lambda owner: (-len(faced[owner]), owner)) if faced else None
 
     def faces(self, number: int, direction: int) -> dict[int, list[int]]:
         """Border tiles of a player that face each other owner in a direction, ascending."""

@@ -1,5 +1,6 @@
 """What learners see: views that are followed tile by tile against views made anew, and both against the slow twin."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ from tests.territory.worlds import (
 )
 
 VIEWS = ("global", "local", "tactical")
-PARTS = (*VIEWS, "scalars", "directions")
+PARTS = (*VIEWS, "scalars", "odds", "directions")
 
 
 # -- against the slow twin ---------------------------------------------------------------------------------------------
@@ -304,14 +305,22 @@ def test_directions_are_those_that_the_slow_twin_faces(tmp_path, tick) -> None:
         env = territory(tmp_path, lakes(seed), num_agents=2, num_bots=2)
         x, y = np.random.default_rng(seed).integers(0, 120, 2)
         owner = board((3, 0, 0, 128, 128), (0, x, 0, 4, 128), (1, x, y, 3, 3), (2, 120, y, 8, 2))
-        put(env, np.where(env.maps[0].classes > 0, owner, 0), tick=tick)
+        put(env, np.where(env.maps[0].classes > 0, owner, 0), tick=tick, troops=[0, 1000, 300, 70_000.5, 9])
         twin = twin_of(env)
         for row, learner in enumerate(twin.learners):
-            faced = [twin.faces(learner.number, direction) for direction in range(8)]
-            can = [any(other == 0 or tick >= 50 for other in each) for each in faced]
+            targets = [twin.target(learner, direction) for direction in range(8)]
+            can = [target is not None for target in targets]
             assert field(env, row, "directions").tolist() == [*can, True]
-            seen.add(tuple(can))
+            assert field(env, row, "odds").tolist() == [odds_against(env, learner.number, q) for q in targets]
+            seen.add(tuple(targets))
     assert len(seen) > 4
+
+
+def odds_against(env: Territory, player: int, target: int | None) -> int:
+    if not target:
+        return 0 if target is None else 255
+    own, other = env.state.troops[0, player], env.state.troops[0, target]
+    return 1 + math.floor(253 * own / (own + other) + 0.5)
 
 
 def test_who_has_no_troops_can_only_wait(tmp_path) -> None:
