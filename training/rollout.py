@@ -77,14 +77,19 @@ class Rollout:
         """Advantages and returns, float32 [T, N] (`returns.gae`)."""
         return gae(self.rewards, self.values, self.following, self.terminals, self.ended, gamma, lam)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """All tensors by name."""
-        return dict(vars(self))
+    def state_dict(self, steps: int | None = None) -> dict[str, Tensor]:
+        """All tensors by name, of the first ``steps`` steps (default: of all).
+
+        Pictures are large: a segment of 64 territory games takes .9 GB, of which a checkpoint needs what is filled.
+        """
+        end = len(self.first) if steps is None else steps
+        ends = {"seen": len(self.seen) - len(self.first) + end, "state": len(self.state)}
+        return {name: tensor[: ends.get(name, end)].clone() for name, tensor in vars(self).items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Inverse of `state_dict`."""
+        """Inverse of `state_dict`; steps that were not saved stay as they are."""
         for name, tensor in vars(self).items():
-            tensor.copy_(state[name])
+            tensor[: len(state[name])].copy_(state[name])
 
 
 class Decision(NamedTuple):
@@ -178,7 +183,7 @@ class RolloutCollector:
         """All but the environments and the policy."""
         return {
             "ledger": self.ledger.state_dict(),
-            "rollout": self.rollout.state_dict(),
+            "rollout": self.rollout.state_dict(self.t),
             "state": self.state,
             "first": self.first,
             "history": self.history.state_dict(),

@@ -103,7 +103,9 @@ def test_a_resumed_collector_goes_on_with_its_histories():
         ours.begin()
         ours.finish()
     other.load_state_dict(policy.state_dict())
-    theirs.load_state_dict(ours.state_dict())
+    saved = ours.state_dict()
+    assert len(saved["rollout"]["seen"]) == HISTORY - 1 + 3  # no more than the segment has
+    theirs.load_state_dict(saved)
     for i in range(ENVS):
         other_env.restore(i, env.snapshot(i))
     for _ in range(STEPS):
@@ -112,3 +114,8 @@ def test_a_resumed_collector_goes_on_with_its_histories():
         torch.testing.assert_close(theirs.decision.given, ours.decision.given)
         ours.finish()
         theirs.finish()
+        if ours.t == STEPS:  # of which three were saved
+            for collector in (ours, theirs):
+                collector.rollout.look_ahead(torch.zeros(ENVS))
+            for name, tensor in ours.rollout.state_dict().items():
+                torch.testing.assert_close(theirs.rollout.state_dict()[name], tensor)
