@@ -84,7 +84,9 @@ class Rollout:
         """
         end = len(self.first) if steps is None else steps
         ends = {"seen": len(self.seen) - len(self.first) + end, "state": len(self.state)}
-        return {name: tensor[: ends.get(name, end)].clone() for name, tensor in vars(self).items()}
+        # By way of NumPy: with a slice of a tensor, all that it is a slice of would be saved
+        parts = {name: tensor[: ends.get(name, end)].cpu().numpy() for name, tensor in vars(self).items()}
+        return {name: torch.from_numpy(part) for name, part in parts.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state_dict`; steps that were not saved stay as they are."""

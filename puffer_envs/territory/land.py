@@ -168,7 +168,7 @@ def border_of(game: Game, rules: Rules, player: int, out: np.ndarray) -> int:
 # -- land that is cut off ----------------------------------------------------------------------------------------------
 @kernel
 def capture_surrounded(game: Game, rules: Rules, player: int, scratch: Scratch) -> None:
-    """Whatever part of a player's land lies within another's, and beside no water, goes to that other."""
+    """Whatever part of a player's land lies within another's, and has no water at its edge, goes to that other."""
     count = border_of(game, rules, player, scratch.tiles)
     for i in range(count):
         front.set_bit(scratch.marks, scratch.tiles[i])

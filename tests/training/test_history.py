@@ -104,7 +104,9 @@ def test_a_resumed_collector_goes_on_with_its_histories():
         ours.finish()
     other.load_state_dict(policy.state_dict())
     saved = ours.state_dict()
-    assert len(saved["rollout"]["seen"]) == HISTORY - 1 + 3  # no more than the segment has
+    seen = saved["rollout"]["seen"]
+    assert len(seen) == HISTORY - 1 + 3  # no more than the segment has
+    assert seen.untyped_storage().nbytes() == seen.nbytes  # nor is more of it written
     theirs.load_state_dict(saved)
     for i in range(ENVS):
         other_env.restore(i, env.snapshot(i))
