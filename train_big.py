@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training import cli
-from training.build import build
-from training.clock import every
-from training.learner import NonFiniteError
-from training.ledger import Step
-from training.preflight import UserError
-from training.run import Run
-from training.signals import StopSignals
+from training.common.clock import every
+from training.common.learner import NonFiniteError
+from training.common.ledger import Step
+from training.run import cli
+from training.run.build import build
+from training.run.preflight import UserError
+from training.run.run import Run
+from training.run.signals import StopSignals
 
 log = logging.getLogger("pufferswarm")
 

@@ -11,9 +11,9 @@ import torch
 from benchmarks.timing import Total, row, timed
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from puffer_envs.base import VectorEnv
-from training import cli
-from training.on_policy import OnPolicy
+from puffer_envs.contract.vector_env import VectorEnv
+from training.on_policy.runner import OnPolicy
+from training.run import cli
 
 DRAWS = 256  # steps of random actions that are drawn beforehand
 COPIED_BYTES = 1 << 28  # to measure the memory with: more than any cache holds
@@ -126,7 +126,7 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     torch.manual_seed(0)
     network = env_registry.entry(config.env).policy
     policy = policy_registry.build(network, env.spec.layout, env.spec.num_actions, config.policy)
-    return OnPolicy(config, env, policy, 0, 0, torch.device(args.device))
+    return OnPolicy(config.learner, config.total_steps, env, policy, 0, 0, torch.device(args.device))
 
 
 def segment(learner: OnPolicy) -> None:

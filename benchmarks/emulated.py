@@ -12,15 +12,15 @@ from benchmarks.bare import RAW, BarePokemonRed
 from benchmarks.timing import in_turns, row, spread, timed
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from puffer_envs.base import VectorEnv
+from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.pokemon_red.config import Config
-from puffer_envs.workers import WorkerPool
-from training.background import BackgroundLearner
-from training.collect import Collector
-from training.config import DQNConfig, IntrinsicConfig
-from training.dqn import DQN
-from training.intrinsic import RND
-from training.replay import SequenceReplay
+from puffer_envs.workers.pool import WorkerPool
+from training.common.intrinsic import RND, IntrinsicConfig
+from training.off_policy.background import BackgroundLearner
+from training.off_policy.collect import Collector
+from training.off_policy.config import DQNConfig
+from training.off_policy.dqn import DQN
+from training.off_policy.replay import SequenceReplay
 
 # Decisions of bare emulation in one call. Of 16, the pool's own time and the waiting of one worker for another vanish
 # among them; of 1, both are as they are for the environments.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.records import read_jsonl
+from training.telemetry.records import read_jsonl
 
 LAST = 5  # evaluations whose mean is the figure of a run
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import batched, emulated, territory
 from puffer_envs import registry as env_registry
-from training import machine
+from training.run import machine
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from puffer_envs import registry
-from puffer_envs.base import Episode, VectorEnv
+from puffer_envs.contract.records import Episode
+from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.territory.config import INTENSITIES
 from puffer_envs.territory.state import DIRECTIONS, LAYOUT, NUM_ACTIONS, SCALARS
 

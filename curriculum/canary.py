@@ -98,8 +98,8 @@ def examine(machine: Any, game: Any, state: bytes) -> dict[str, Any]:
     """
     import numpy as np
 
+    from puffer_envs.contract.state_file import StateFileError
     from puffer_envs.pokemon_red import emulator, milestones, ram
-    from puffer_envs.state_file import StateFileError
 
     raw = np.zeros(ram.RAW_SIZE, np.uint8)
     machine.load(emulator.plain_state(state))  # looks at the world: map, party, HP, bag

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from curriculum.sampling import TIERS
-from puffer_envs.state_file import write_atomically
+from puffer_envs.contract.state_file import write_atomically
 
 INDEX_NAME = "index.json"
 SUFFIX = ".state"

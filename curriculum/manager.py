@@ -22,7 +22,8 @@ from curriculum.posteriors import Posteriors
 from curriculum.store import StateStore
 
 if TYPE_CHECKING:
-    from puffer_envs.base import Episode, Event, FailedStart, Milestone
+    from puffer_envs.contract.milestone import Milestone
+    from puffer_envs.contract.records import Episode, Event, FailedStart
 
 log = logging.getLogger(__name__)
 

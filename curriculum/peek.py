@@ -13,8 +13,8 @@ ADDRESS_SPACE = 0x10000
 
 def plain(state: bytes) -> bytes:
     """A state as PyBoy wrote it; states may come compressed, and bytes that are no state at all stay as they are."""
+    from puffer_envs.contract.state_file import StateFileError
     from puffer_envs.pokemon_red import emulator  # compiled code, which games without a ROM need not load
-    from puffer_envs.state_file import StateFileError
 
     try:
         return emulator.plain_state(state)

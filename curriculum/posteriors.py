@@ -12,7 +12,8 @@ import numpy as np
 from curriculum import beta
 
 if TYPE_CHECKING:
-    from puffer_envs.base import Episode, Milestone
+    from puffer_envs.contract.milestone import Milestone
+    from puffer_envs.contract.records import Episode
 
 TARGET = 0.5  # a milestone below it raises the alarm
 NONE = -1  # no predecessor; not reached

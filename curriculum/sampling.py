@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from puffer_envs.base import Milestone
+    from puffer_envs.contract.milestone import Milestone
 
 TIERS = ("early", "mid", "late")
 MIN_WEIGHT = 0.05  # no state is ever forgotten

@@ -18,7 +18,7 @@ from typing import Any
 
 from curriculum import index
 from curriculum.index import IndexDamaged, StateDamaged, StateEntry
-from puffer_envs.state_file import write_atomically
+from puffer_envs.contract.state_file import write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
 if TYPE_CHECKING:
-    from puffer_envs.layout import Field
+    from puffer_envs.contract.layout import Field
 
 # Frames that are unpacked at once on a CPU: 64 x 92 kB of floats stay near the core and never go back to the system.
 CPU_CHUNK = 64

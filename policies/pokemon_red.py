@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from policies.blocks import ByteEmbedding, conv_trunk, orthogonal, trunk_size, unpack
-from policies.heads import DuelingHead
 from policies.protocol import RecurrentQNetwork
 from policies.recurrent import Hierarchy
+from policies.values import DuelingHead
 
 if TYPE_CHECKING:
-    from puffer_envs.layout import ObsLayout
+    from puffer_envs.contract.layout import ObsLayout
 
 KERNELS, STRIDES = (8, 4, 3), (4, 2, 1)
 MAX_COORDINATE = 32  # coordinates up to here have an input of their own, those beyond share the last

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from puffer_envs.layout import ObsLayout
+    from puffer_envs.contract.layout import ObsLayout
 
 # name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
 TABLE = {

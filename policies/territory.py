@@ -12,7 +12,7 @@ from policies.blocks import BytePatches, orthogonal, unpack
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
-    from puffer_envs.layout import ObsLayout
+    from puffer_envs.contract.layout import ObsLayout
 
 SCALES = ("global", "local", "tactical")
 DIRECTIONS, INTENSITIES = 9, 5  # of an order; the last direction is to wait

@@ -12,7 +12,7 @@ from policies.blocks import orthogonal
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
-    from puffer_envs.layout import ObsLayout
+    from puffer_envs.contract.layout import ObsLayout
 
 TEXT_SIZE = 384  # numbers of a text's vector
 

@@ -7,8 +7,8 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
-from puffer_envs.base import VectorEnv
-from puffer_envs.process import usable_cores
+from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.kit.process import usable_cores
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -99,7 +99,7 @@ def make(
         num_workers = min(usable_cores(), num_envs) if where.in_workers else 0
     if num_workers == 0:
         return game(config, num_envs, seed=seed, report_interval=report_interval)
-    from puffer_envs.workers import WorkerPool
+    from puffer_envs.workers.pool import WorkerPool
 
     return WorkerPool(
         partial(game, config, **where.worker_options),

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs import rng, state_file
-from puffer_envs.base import EnvSpec, Milestone
-from puffer_envs.batched import BatchedEnv
-from puffer_envs.draw import text, upscale
-from puffer_envs.jit import kernel
-from puffer_envs.layout import ObsLayout
-from puffer_envs.state_file import StateFileError
+from puffer_envs.contract import state_file
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.kit import rng
+from puffer_envs.kit.draw import text, upscale
+from puffer_envs.kit.jit import kernel
 
 
 class ProbeEnv(BatchedEnv):

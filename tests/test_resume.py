@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_train_big import ROOT, SMALL, command, run
-from training import checkpoint
+from training.store import checkpoint
 
 FLAGS = [*SMALL, "--run-name", "one", "--log-interval", "200", "--save-interval", "400", "--evaluation.interval", "800"]
 STEPS = 1600

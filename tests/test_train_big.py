@@ -12,9 +12,9 @@ import pytest
 
 import train_big
 from puffer_envs.pokemon_red.cartridge import BUILT_IN_ROM
-from puffer_envs.workers import WorkerError
-from training import cli
-from training.records import read_jsonl
+from puffer_envs.workers.pool import WorkerError
+from training.run import cli
+from training.telemetry.records import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
@@ -129,8 +129,8 @@ def test_an_evaluation_that_fails_does_not_end_the_training(tmp_path, monkeypatc
     def fails(*_):
         raise WorkerError("ten replacements were not enough")
 
-    monkeypatch.setattr("training.run.evaluate", fails)
-    monkeypatch.setattr("training.run.rollout", fails)
+    monkeypatch.setattr("training.run.run.evaluate", fails)
+    monkeypatch.setattr("training.run.run.rollout", fails)
     often = ["--evaluation.interval", "100", "--video-interval", "100", "--total-steps", "200"]
     assert train_big.main(command(*SMALL, *often, "--run-name", "on", folder=tmp_path)[3:]) == 0
     text = (tmp_path / "runs" / "on" / "train.log").read_text()

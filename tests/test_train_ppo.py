@@ -14,8 +14,9 @@ import pytest
 
 from puffer_envs.voxel_swarm.shapes import load_shapes
 from tests.test_train_big import ROOT, call, command, run
-from training import checkpoint, evaluate
-from training.records import read_jsonl
+from training import evaluate
+from training.store import checkpoint
+from training.telemetry.records import read_jsonl
 
 SEGMENT = 4 * 10 * 8  # decisions of an update
 STEPS = 24 * SEGMENT

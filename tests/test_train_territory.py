@@ -11,7 +11,7 @@ import pytest
 from tests.test_train_big import ROOT, call, command, run
 from tests.test_train_ppo import home, weights
 from training import evaluate
-from training.records import read_jsonl
+from training.telemetry.records import read_jsonl
 
 SEGMENT = 3 * 8  # decisions of an update
 STEPS = 12 * SEGMENT

@@ -23,18 +23,22 @@ from rich.table import Table
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from puffer_envs.base import Episode, VectorEnv
-from puffer_envs.state_file import write_atomically
-from puffer_envs.supervision import WorkerError
-from training import checkpoint, cli, machine, text
-from training.collect import QPlayer
-from training.config import RunConfig
-from training.episodes import evaluate, evaluation_seed, make_test_env, rollout
-from training.learner import Player
-from training.metrics import facts
-from training.preflight import UserError, pick_device
-from training.rollout import ActorCriticPlayer
-from training.video import VideoError, write_video
+from puffer_envs.contract.records import Episode
+from puffer_envs.contract.state_file import write_atomically
+from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.workers.supervision import WorkerError
+from training.common import text
+from training.common.learner import Player
+from training.common.ledger import facts
+from training.evaluation.episodes import evaluate, evaluation_seed, rollout
+from training.evaluation.video import VideoError, write_video
+from training.off_policy.collect import QPlayer
+from training.on_policy.rollout import ActorCriticPlayer
+from training.run import cli, machine
+from training.run.config import RunConfig
+from training.run.environments import make_test_env
+from training.run.preflight import UserError, pick_device
+from training.store import checkpoint
 
 PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal

@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from puffer_envs.kit.process import in_worker
 from puffer_envs.pokemon_red.milestones import WAYFARER
-from puffer_envs.process import in_worker
 
 BUILT_IN_ROM = Path(__file__).parent / "rom" / "wayfarer.gb"
 RED_SHA1 = "ea9bcae617fdf159b045185467ae58b2e4a48b9a"  # Pokemon Red (US)

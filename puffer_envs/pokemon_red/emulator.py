@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.cartridge import BUILT_IN_ROM, Rom, RomError, load_rom
 from puffer_envs.pokemon_red.milestones import WAYFARER, Game, game_of
-from puffer_envs.state_file import StateFileError
 
 __all__ = [  # the cartridge's names too: who has an emulator needs them
     "ACTIONS",

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs import rng
-from puffer_envs.base import EnvSpec
-from puffer_envs.batched import BatchedEnv
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.kit import rng
+from puffer_envs.kit.process import in_worker, usable_cores
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
 from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visited_capacity
 from puffer_envs.pokemon_red.emulator import ACTIONS, Emulator, PyBoyEmulator, load_rom, packed_state
 from puffer_envs.pokemon_red.milestones import Game, game_of
 from puffer_envs.pokemon_red.new_game import check, new_game_state
 from puffer_envs.pokemon_red.spares import Spares
-from puffer_envs.process import in_worker, usable_cores
 
 __all__ = ["PRESETS", "Config", "PokemonRed", "check", "spec"]
 
@@ -254,7 +254,18 @@ class PokemonRed(BatchedEnv):
         }
 
     def render(self, env: int = 0) -> np.ndarray:
-        return render.frame(self, env)
+        terms = zip(self.spec.reward_weights, self.weights, self.term_returns[env].tolist(), strict=True)
+        view = render.View(
+            screen=self.machines[env].screen(),
+            map_name=self.map_name(env),
+            facts=self.facts,
+            row=env,
+            step=int(self.episode_step[env]),
+            limit=int(self.memory.limit[env]),
+            milestones=(int(self.milestones_held[env].sum()), self.milestones_held.shape[1]),
+            returns={term: total for term, weight, total in terms if weight},
+        )
+        return render.frame(view)
 
     def close(self) -> None:
         if self._pool is not None:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.kit.jit import kernel, wide
+from puffer_envs.kit.rng import mix
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.ram import Facts
-from puffer_envs.rng import mix
 
 EVENT, BADGE, MAP = range(3)  # kinds of milestones
 KINDS = {"event": EVENT, "badge": BADGE, "map": MAP}

@@ -9,7 +9,7 @@ Map ids and event bits of Pokemon Red are those of pret/pokered; WAYFARER's are 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from puffer_envs import milestone
+from puffer_envs.contract import milestone
 
 TIERS = ("early", "mid", "late")
 

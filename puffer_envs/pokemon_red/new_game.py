@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from puffer_envs.fork_server import clean_environment
+from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.kit.process import cache_home, clean_environment
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.cartridge import Rom, RomError, load_rom
 from puffer_envs.pokemon_red.config import Config
 from puffer_envs.pokemon_red.emulator import START, STATE_VERSION, A, PyBoyEmulator, plain_state
 from puffer_envs.pokemon_red.milestones import WAYFARER, Game, game_of
-from puffer_envs.process import cache_home
-from puffer_envs.state_file import StateFileError
 
 FONT_LOADED = 0xCFC4  # wFontLoaded: bit 0 while a text box is open
 JOYPAD_DISABLED = 0x20  # bit 5 of wStatusFlags5

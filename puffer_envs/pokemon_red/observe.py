@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from puffer_envs.jit import copy, kernel, wide
-from puffer_envs.layout import ObsLayout
+from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.kit.jit import copy, kernel, wide
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.kernels import Memory, was_visited
 from puffer_envs.pokemon_red.ram import Facts

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
-from puffer_envs.jit import copy, kernel, wide
+from puffer_envs.kit.jit import copy, kernel, wide
 
 # -- addresses -------------------------------------------------------------------------------------------------------
 FACING = 0xC109  # wSpritePlayerStateData1FacingDirection: 0 down, 4 up, 8 left, 12 right

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
+from puffer_envs.kit.jit import kernel, wide
 from puffer_envs.pokemon_red import ram
 from puffer_envs.pokemon_red.config import Config, reward_weights
 from puffer_envs.pokemon_red.kernels import (

@@ -6,8 +6,8 @@ worker waits anyway.
 
 from collections.abc import Callable, Sequence
 
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.pokemon_red.emulator import Emulator
-from puffer_envs.state_file import StateFileError
 
 MAX_READY = 4  # machines with a savestate at the ready, about a megabyte each
 

@@ -7,21 +7,13 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs import rng
-from puffer_envs.base import EnvSpec
-from puffer_envs.batched import BatchedEnv
-from puffer_envs.milestone import Milestone
-from puffer_envs.process import usable_cores
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.kit import rng
+from puffer_envs.kit.process import usable_cores
 from puffer_envs.territory import kernels, maps, observe, relief, render, rewards, views, world
-from puffer_envs.territory.config import (
-    CONSTANT,
-    LAND_AT,
-    PRESETS,
-    REAL,
-    Config,
-    local_view_size,
-    reward_weights,
-)
+from puffer_envs.territory.config import CONSTANT, LAND_AT, PRESETS, REAL, Config, local_view_size, reward_weights
 from puffer_envs.territory.state import (
     END,
     GOES_ON,

@@ -4,16 +4,11 @@ import math
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
-from puffer_envs.rng import uniform
-from puffer_envs.territory import attacks, building, land, players, rewards
-from puffer_envs.territory.config import (
-    BOT_START_TROOPS,
-    CLUSTER_TICKS,
-    SPAWN_CIRCLE,
-    SPAWN_RADIUS,
-    START_TROOPS,
-)
+from puffer_envs.kit.jit import kernel, wide
+from puffer_envs.kit.rng import uniform
+from puffer_envs.territory import rewards
+from puffer_envs.territory.config import BOT_START_TROOPS, CLUSTER_TICKS, SPAWN_CIRCLE, SPAWN_RADIUS, START_TROOPS
+from puffer_envs.territory.rules import attacks, building, land, players
 from puffer_envs.territory.state import (
     ATTACKER,
     DECIDED,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from puffer_envs.state_file import write_atomically
+from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.territory.config import Config
 from puffer_envs.territory.relief import continent_classes, masses, terrain_colours
 from puffer_envs.territory.state import CLASS_SHIFT, HIGHLAND, MAINLAND, MOUNTAIN, PLAINS, WATER

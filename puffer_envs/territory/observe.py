@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, wide
-from puffer_envs.territory import building, kernels, land, players, rewards, views
+from puffer_envs.kit.jit import kernel, wide
+from puffer_envs.territory import kernels, rewards, views
 from puffer_envs.territory.config import MAX_STRUCTURES
+from puffer_envs.territory.rules import building, land, players
 from puffer_envs.territory.state import (
     ATTACKER,
     CHANGES,

@@ -6,7 +6,7 @@ the CRC of a generated map, by which savestates know it, must not depend on how 
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.kit.jit import kernel
 from puffer_envs.territory.state import PLAINS, WATER
 
 CLASS_SHARES = (0.56, 0.40, 0.04)  # plains, highland and mountain of the land

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from puffer_envs import draw
+from puffer_envs.kit import draw
 from puffer_envs.territory.config import Config
 from puffer_envs.territory.maps import Map
 from puffer_envs.territory.state import CITY, NO_BUILDING, TICK, Game

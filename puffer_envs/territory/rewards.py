@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.kit.jit import kernel
 from puffer_envs.territory.config import LAND_AT, REWARD_FACTORS, REWARD_TIMES, Config, reward_weights
 from puffer_envs.territory.state import ATTACKER, END, LATE, TICK, Game, Rules
 

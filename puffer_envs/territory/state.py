@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.layout import ObsLayout
+from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.territory.config import ATTACKS_PER_PLAYER, LAND_AT, MAX_STRUCTURES
 
 WATER, PLAINS, HIGHLAND, MOUNTAIN = range(4)  # classes of tiles

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel, lowest_bit, wide
-from puffer_envs.territory import front, land
+from puffer_envs.kit.jit import kernel, lowest_bit, wide
+from puffer_envs.territory.rules import front, land
 from puffer_envs.territory.state import (
     CHANGES,
     CITY,

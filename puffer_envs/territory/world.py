@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from puffer_envs import state_file
-from puffer_envs.jit import kernel, wide
-from puffer_envs.state_file import StateFileError
-from puffer_envs.territory import front, land
+from puffer_envs.contract import state_file
+from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.kit.jit import kernel, wide
 from puffer_envs.territory.config import MAX_STRUCTURES
+from puffer_envs.territory.rules import front, land
 from puffer_envs.territory.state import (
     ATTACKER,
     BORDER,

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs import rng
-from puffer_envs.base import EnvSpec
-from puffer_envs.batched import BatchedEnv
-from puffer_envs.milestone import Milestone
-from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, straight, world
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.kit import rng
+from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, world
 from puffer_envs.voxel_swarm.config import (
     EUCLIDEAN,
     MAX_NORMALISED,
@@ -21,6 +21,7 @@ from puffer_envs.voxel_swarm.config import (
     agents_of,
     reward_weights,
 )
+from puffer_envs.voxel_swarm.scent import straight
 from puffer_envs.voxel_swarm.state import (
     NUM_ACTIONS,
     ORIGINAL_LAYOUT,

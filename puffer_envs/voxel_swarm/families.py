@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from puffer_envs.jit import kernel
-from puffer_envs.rng import randint, streams
+from puffer_envs.kit.jit import kernel
+from puffer_envs.kit.rng import randint, streams
 
 Solids = Iterator[tuple[str, np.ndarray]]  # text and bool [X, Y, Z]
 

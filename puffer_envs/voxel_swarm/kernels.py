@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from puffer_envs.jit import inlined_kernel, kernel, unsigned, wide
-from puffer_envs.rng import fresh_key, randint
-from puffer_envs.voxel_swarm import field
+from puffer_envs.kit.jit import inlined_kernel, kernel, unsigned, wide
+from puffer_envs.kit.rng import fresh_key, randint
+from puffer_envs.voxel_swarm.scent import field
 from puffer_envs.voxel_swarm.state import (
     EMPTY,
     FILLED,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import copy_run, inlined_kernel, kernel, unsigned, wide
+from puffer_envs.kit.jit import copy_run, inlined_kernel, kernel, unsigned, wide
 from puffer_envs.voxel_swarm.state import (
     EMPTY,
     NO_SOURCE,

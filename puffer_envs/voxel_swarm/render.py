@@ -6,8 +6,8 @@ block; cells are painted from the far corner to the near one.
 
 import numpy as np
 
-from puffer_envs import draw
-from puffer_envs.jit import kernel
+from puffer_envs.kit import draw
+from puffer_envs.kit.jit import kernel
 from puffer_envs.voxel_swarm.config import Config
 from puffer_envs.voxel_swarm.state import EMPTY, State
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.kit.jit import kernel
 from puffer_envs.voxel_swarm.config import Config, reward_weights
 from puffer_envs.voxel_swarm.kernels import MENDED, MISPLACED, PLACED
 from puffer_envs.voxel_swarm.state import EMPTY, RIGHT, TARGETS, WRONG, State

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from puffer_envs.jit import kernel
-from puffer_envs.state_file import write_atomically
+from puffer_envs.contract.state_file import write_atomically
+from puffer_envs.kit.jit import kernel
 from puffer_envs.voxel_swarm.families import FAMILIES, voxels_of
 
 SMALLEST_GRID, LARGEST_GRID = 4, 256

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from puffer_envs.layout import ObsLayout
+from puffer_envs.contract.layout import ObsLayout
 
 EMPTY, OUTSIDE, FILLED = 0, 128, 255  # bytes of `blocks`
 UNREACHABLE, BORDER = 65_535, 65_534  # values of `field` that are no distance

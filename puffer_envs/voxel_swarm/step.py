@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from puffer_envs.jit import kernel
+from puffer_envs.kit.jit import kernel
 from puffer_envs.voxel_swarm import kernels, rewards
 from puffer_envs.voxel_swarm.state import TARGETS, Rules, Scratch, Shapes, State
 

@@ -18,8 +18,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from puffer_envs.process import cache_home
-from puffer_envs.state_file import write_atomically
+from puffer_envs.contract.state_file import write_atomically
+from puffer_envs.kit.process import cache_home
 from puffer_envs.voxel_swarm.shapes import (
     Shape,
     ShapeError,

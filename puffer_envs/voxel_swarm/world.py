@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from puffer_envs import state_file
-from puffer_envs.state_file import StateFileError
+from puffer_envs.contract import state_file
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.voxel_swarm.state import FILLED, State, voxels_of
 
 KIND = "voxel_swarm/world"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curriculum import CurriculumConfig, CurriculumManager
-from puffer_envs.base import Episode, Event, Milestone
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.records import Episode, Event
 
 # A chain with one branch: door -> field -> cave -> crown, and the side quest "pet" after the field.
 TABLE = (

@@ -7,18 +7,8 @@ import sys
 import pytest
 
 from curriculum import CurriculumConfig, CurriculumManager, index, sampling
-from puffer_envs.base import FailedStart
-from tests.curriculum.conftest import (
-    CAVE,
-    CROWN,
-    DOOR,
-    FIELD,
-    episode,
-    event,
-    fill,
-    make_manager,
-    world,
-)
+from puffer_envs.contract.records import FailedStart
+from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, episode, event, fill, make_manager, world
 
 
 # -- saving ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curriculum.posteriors import Posteriors, judge
-from puffer_envs.base import Milestone
+from puffer_envs.contract.milestone import Milestone
 from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, PET, TABLE, episode
 
 

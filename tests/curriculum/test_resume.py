@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curriculum import CurriculumConfig, CurriculumManager, index
-from puffer_envs.base import FailedStart, Milestone
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.records import FailedStart
 from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, TABLE, episode, event, fill, make_manager, world
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from curriculum import CurriculumConfig, CurriculumManager
-from puffer_envs.base import Event
+from puffer_envs.contract.records import Event
 from puffer_envs.pokemon_red.env import Config, PokemonRed
 
 

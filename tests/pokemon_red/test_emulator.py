@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.kit.process import WORKER_VARIABLE
 from puffer_envs.pokemon_red import emulator, ram
 from puffer_envs.pokemon_red import new_game as beginning
 from puffer_envs.pokemon_red.config import Config
 from puffer_envs.pokemon_red.emulator import PyBoyEmulator, Rom, RomError, load_rom, packed_state, plain_state
 from puffer_envs.pokemon_red.new_game import check, new_game_state
-from puffer_envs.process import WORKER_VARIABLE
-from puffer_envs.state_file import StateFileError
 
 ACTIONS = np.random.default_rng(7).integers(0, len(emulator.ACTIONS), 120).tolist()
 

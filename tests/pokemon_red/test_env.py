@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from puffer_envs.base import Event
+from puffer_envs.contract.records import Event
+from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.kit.process import WORKER_VARIABLE
 from puffer_envs.pokemon_red import kernels, observe, ram, render
 from puffer_envs.pokemon_red.config import PRESETS, Config
 from puffer_envs.pokemon_red.emulator import ACTIONS, load_rom
 from puffer_envs.pokemon_red.env import PokemonRed, spec
 from puffer_envs.pokemon_red.milestones import GAMES, RED
-from puffer_envs.process import WORKER_VARIABLE
-from puffer_envs.state_file import StateFileError
 from tests.pokemon_red.scripted_player import ACT_1, Facts, Goal, ScriptedPlayer
 from tests.pokemon_red.test_emulator import with_title
 

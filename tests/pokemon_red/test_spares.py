@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.pokemon_red.config import Config
 from puffer_envs.pokemon_red.env import PokemonRed
 from puffer_envs.pokemon_red.spares import MAX_READY, Spares
-from puffer_envs.state_file import StateFileError
 
 
 class Machine:

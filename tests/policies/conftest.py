@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from puffer_envs.layout import ObsLayout
+from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.pokemon_red.observe import LAYOUT
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from policies.blocks import CPU_CHUNK, FrameConv, orthogonal, trunk_size, unpack, unpack_history
-from policies.heads import DuelingHead
-from puffer_envs.layout import ObsLayout
+from policies.values import DuelingHead
+from puffer_envs.contract.layout import ObsLayout
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])

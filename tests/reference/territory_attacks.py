@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from puffer_envs import rng
+from puffer_envs.kit import rng
 from puffer_envs.territory import config as rules
 from puffer_envs.territory.config import CONSTANT
 from tests.reference.territory_board import POST, PRIORITY, WATER, Attack, Board, clamp

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from puffer_envs import rng
+from puffer_envs.kit import rng
 from puffer_envs.territory import config as rules
 from puffer_envs.territory.config import Config
 

@@ -5,26 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from puffer_envs import rng
-from puffer_envs.territory import attacks, kernels
+from puffer_envs.kit import rng
+from puffer_envs.territory import kernels
 from puffer_envs.territory.config import CONSTANT
 from puffer_envs.territory.env import Territory
+from puffer_envs.territory.rules import attacks
 from puffer_envs.territory.state import ATTACKER, BORDER, CITY, ENTRIES, POST, TARGET
 from tests.territory.test_reference import assert_sound
-from tests.territory.worlds import (
-    EAST,
-    MOST,
-    WAIT,
-    at,
-    board,
-    inside,
-    listed,
-    owners,
-    pairs,
-    put,
-    territory,
-    twin_of,
-)
+from tests.territory.worlds import EAST, MOST, WAIT, at, board, inside, listed, owners, pairs, put, territory, twin_of
 
 
 # -- what a tile costs -------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from puffer_envs import rng, state_file
+from puffer_envs.contract import state_file
+from puffer_envs.kit import rng
 from puffer_envs.territory import rewards
 from puffer_envs.territory.config import CONSTANT
 from puffer_envs.territory.env import Territory

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from puffer_envs import rng
-from puffer_envs.territory import attacks, players
+from puffer_envs.kit import rng
 from puffer_envs.territory.env import Territory
+from puffer_envs.territory.rules import attacks, players
 from puffer_envs.territory.state import ATTACKER, BORDER, ENTRIES, TARGET, TICK
 from tests.territory.test_reference import assert_sound, tiles_of
 from tests.territory.worlds import (

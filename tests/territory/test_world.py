@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from puffer_envs import state_file
-from puffer_envs.state_file import StateFileError
+from puffer_envs.contract import state_file
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.territory.config import Config
 from puffer_envs.territory.env import Territory
 from puffer_envs.territory.state import CITY, ENTRIES, STRUCTURES, TICK

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from puffer_envs import state_file
-from puffer_envs.state_file import StateFileError
+from puffer_envs.contract import state_file
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.territory.env import Territory
 from puffer_envs.territory.world import KIND
 from tests.territory.test_world import at_war

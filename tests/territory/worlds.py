@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from puffer_envs import state_file
+from puffer_envs.contract import state_file
 from puffer_envs.territory import maps
 from puffer_envs.territory.config import Config
 from puffer_envs.territory.env import Territory

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from policies.blocks import unpack
-from policies.heads import DuelingHead
 from policies.protocol import RecurrentQNetwork
 from policies.recurrent import Hierarchy
-from puffer_envs.layout import ObsLayout
+from policies.values import DuelingHead
+from puffer_envs.contract.layout import ObsLayout
 from tests.probes import PROBES
-from training.background import BackgroundLearner
-from training.collect import Collector, QPlayer
-from training.config import DQNConfig, IntrinsicConfig
-from training.dqn import DQN
-from training.episodes import evaluate
-from training.intrinsic import RND
-from training.learner import NonFiniteError
-from training.replay import SequenceReplay
+from training.common.intrinsic import RND, IntrinsicConfig
+from training.common.learner import NonFiniteError
+from training.evaluation.episodes import evaluate
+from training.off_policy.background import BackgroundLearner
+from training.off_policy.collect import Collector, QPlayer
+from training.off_policy.config import DQNConfig
+from training.off_policy.dqn import DQN
+from training.off_policy.replay import SequenceReplay
 
 ENVS = 16
 SETTINGS = DQNConfig(
@@ -66,7 +66,7 @@ class TinyPolicy(RecurrentQNetwork):
 
 
 def parts(probe: str, settings: DQNConfig = SETTINGS, seed: int = 0):
-    """An environment, the collector and the learner, as `training.build` puts them together."""
+    """An environment, the collector and the learner, as `training.run.build` puts them together."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     make, config, _, _ = PROBES[probe]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from puffer_envs.batched import MAX_PENDING
+from puffer_envs.contract.batched import MAX_PENDING
 from puffer_envs.voxel_swarm import rewards
 from puffer_envs.voxel_swarm.config import Config
 from puffer_envs.voxel_swarm.env import VoxelSwarm
+from puffer_envs.voxel_swarm.scent.straight import UNIT
 from puffer_envs.voxel_swarm.state import BORDER, FILLED, UNREACHABLE, voxels_of
-from puffer_envs.voxel_swarm.straight import UNIT
 from tests.reference import voxel_swarm as slow
 
 

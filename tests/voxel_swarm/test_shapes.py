@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puffer_envs.rng import streams
+from puffer_envs.kit.rng import streams
 from puffer_envs.voxel_swarm import families
 from puffer_envs.voxel_swarm.shapes import (
     FAMILIES,

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from puffer_envs.voxel_swarm import kernels, straight
+from puffer_envs.voxel_swarm import kernels
 from puffer_envs.voxel_swarm.config import PRESETS
 from puffer_envs.voxel_swarm.env import VoxelSwarm
+from puffer_envs.voxel_swarm.scent import straight
 from puffer_envs.voxel_swarm.shapes import library
 from puffer_envs.voxel_swarm.state import voxels_of
 from tests.reference import voxel_swarm as slow

@@ -1,0 +1,65 @@
+"""The update beside the acting: which thread it runs in, what it hands over, what a resume may change."""
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.test_learning import SETTINGS, parts
+from training.off_policy.background import BackgroundLearner
+from training.off_policy.config import DQNConfig
+
+
+def some_batch(settings: DQNConfig = SETTINGS):
+    """A learner, and a batch that its collector has gathered."""
+    env, collector, learner = parts("dice", settings)
+    for _ in range(settings.burn_in + settings.sequence + settings.n_step + 5):
+        collector.begin()
+        collector.finish(np.full(len(env.spec.milestones), 0.5))
+    return learner, collector.replay.sample(settings.batch_size // settings.sequence, np.random.default_rng(0))
+
+
+def test_on_apples_gpus_the_update_runs_in_the_acting_thread(monkeypatch):
+    learner, _ = some_batch()
+    learner.close()
+    threads = []
+    monkeypatch.setattr(BackgroundLearner, "_update", lambda self, batch: threads.append(threading.current_thread()))
+    for device, own in (("cpu", False), ("mps", True)):
+        learner.dqn.device = torch.device(device)
+        other = BackgroundLearner(learner.dqn, learner.rnd)
+        other.start(None)
+        other._running.result()
+        other.close()
+        assert (threads[-1] is threading.current_thread()) == own
+
+
+@pytest.mark.parametrize("sync", [0, 1000])
+def test_curiosity_learns_on_the_features_of_the_network_that_acts(sync):
+    learner, batch = some_batch(dataclasses.replace(SETTINGS, target_sync=sync))
+    dqn, burn, end = learner.dqn, SETTINGS.burn_in, SETTINGS.burn_in + SETTINGS.sequence
+    for parameter in dqn.target.parameters():  # an old target
+        parameter.data *= 0.5
+    dqn.publish()
+    with torch.no_grad():
+        acting = dqn._encode(dqn.acting, batch, burn, end).flatten(0, 1)
+    _, features = dqn.update(batch)
+    learner.close()
+    torch.testing.assert_close(features, acting)
+
+
+def test_a_resumed_learner_learns_at_the_rate_that_it_is_given():
+    slow, _ = some_batch(dataclasses.replace(SETTINGS, learning_rate=1e-5))
+    fast, _ = some_batch(dataclasses.replace(SETTINGS, learning_rate=1e-2, adam_eps=1e-4))
+    fast.load_state_dict(slow.state_dict())
+    (group,) = fast.dqn.optimizer.param_groups
+    assert (group["lr"], group["eps"]) == (1e-2, 1e-4)
+    for learner in (slow, fast):
+        learner.close()
+
+
+@pytest.mark.parametrize("name", ["burn_in", "sequence", "n_step"])
+def test_a_length_below_one_is_refused(name):
+    with pytest.raises(ValueError, match=name):
+        DQNConfig(**{name: 0})

@@ -1,0 +1,77 @@
+"""Exploration: the ladder, actions that last, and rows that are bored."""
+
+import numpy as np
+import pytest
+
+from training.off_policy.config import DQNConfig
+from training.off_policy.explore import LONGEST, Explorer, exploration
+
+
+def test_exploration_ramps_to_the_ladder():
+    config = DQNConfig(epsilon_base=0.4, epsilon_alpha=7.0, epsilon_ramp=100)
+    assert exploration(3, 0, config).tolist() == [1.0, 1.0, 1.0]
+    wanted = [0.4, 0.4**4.5, 0.4**8]
+    np.testing.assert_allclose(exploration(3, 100, config), wanted)
+    np.testing.assert_allclose(exploration(3, 50, config), (1 + np.array(wanted)) / 2)
+    assert exploration(1, 1000, config).tolist() == [0.4]
+
+
+def explorer(rows: int, **settings: float) -> Explorer:
+    return Explorer(rows, 7, DQNConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_without_zeta_a_random_action_is_for_one_decision():
+    rng, greedy = np.random.default_rng(0), np.full(20_000, 9, np.int32)
+    random = explorer(20_000, epsilon_zeta=0.0)
+    for _ in range(3):
+        chosen = random.choose(greedy, np.full(20_000, 0.3), rng)
+        assert abs((chosen != 9).mean() - 0.3) < 0.02
+        assert (random.left == 0).all()
+
+
+def test_random_actions_last_as_long_as_a_zeta_law_says():
+    # P(n) ~ n^-2: 1 / 1.645 = .608 of the actions are for one decision, .152 for two.
+    rng, rows = np.random.default_rng(0), 50_000
+    random = explorer(rows, epsilon_zeta=2.0)
+    random.choose(np.zeros(rows, np.int32), np.ones(rows), rng)
+    lasts = random.left + 1
+    assert abs((lasts == 1).mean() - 0.608) < 0.01
+    assert abs((lasts == 2).mean() - 0.152) < 0.01
+    assert lasts.max() == LONGEST
+
+
+def test_a_random_action_goes_on_until_it_is_over_or_the_episode_is():
+    random, rng = explorer(2), np.random.default_rng(0)
+    random.left[:], random.action[:] = 3, 5
+    random.forget(np.array([1]))
+    chosen = [random.choose(np.zeros(2, np.int32), np.zeros(2), rng).tolist() for _ in range(4)]
+    assert chosen == [[5, 0], [5, 0], [5, 0], [0, 0]]
+
+
+def test_a_row_without_new_places_explores_until_it_finds_one():
+    random = explorer(2, boredom=3, epsilon_bored=0.5, epsilon_base=0.1, epsilon_alpha=0.0, epsilon_ramp=1)
+    for _ in range(3):
+        np.testing.assert_allclose(random.epsilon(10), [0.1, 0.1])
+        random.observe(np.array([False, True]))
+    np.testing.assert_allclose(random.epsilon(10), [0.5, 0.1])
+    random.observe(np.array([True, True]))
+    np.testing.assert_allclose(random.epsilon(10), [0.1, 0.1])
+
+
+def test_exploration_goes_on_after_a_resume():
+    one, other = explorer(8), explorer(8)
+    first, second = np.random.default_rng(0), np.random.default_rng(0)
+    greedy, epsilon = np.zeros(8, np.int32), np.full(8, 0.5)
+    for _ in range(5):
+        one.choose(greedy, epsilon, first)
+        other.choose(greedy, epsilon, second)
+    copy = explorer(8)
+    copy.load_state_dict(other.state_dict())
+    for _ in range(20):
+        assert (one.choose(greedy, epsilon, first) == copy.choose(greedy, epsilon, second)).all()
+
+
+@pytest.mark.parametrize("zeta", [1.0, 0.5, -2.0, float("nan")])
+def test_a_law_without_an_end_is_refused(zeta):
+    with pytest.raises(ValueError, match="epsilon_zeta"):
+        DQNConfig(epsilon_zeta=zeta)

@@ -1,0 +1,73 @@
+"""The replay on disk: written once, and a full disk is an error that the run can live with."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from training.off_policy.replay import SequenceReplay
+from training.off_policy.segments import SegmentFiles
+from training.store import checkpoint
+
+ROW = 4_000  # large enough that torch's writer meets the disk within the file
+
+
+def fill(replay: SequenceReplay, steps: int) -> None:
+    n, flags = replay.num_rows, torch.zeros(replay.num_rows, dtype=torch.bool)
+    for _ in range(steps):
+        rows = torch.full((n, replay.rows.shape[2]), int(replay.count[0]) % 251, dtype=torch.uint8)
+        replay.append(np.arange(n), rows, torch.zeros(n, 4), flags, torch.zeros(n), torch.zeros(n), flags)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
+def replay() -> SequenceReplay:
+    """Two rows, three segments of 16 each."""
+    return SequenceReplay(96, 2, ROW, slice(0, 8), 4, 4, 8, segment=16)
+
+
+def test_a_full_disk_is_an_oserror_and_the_next_call_makes_up_for_it(
+    tmp_path: Path, replay: SequenceReplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = SegmentFiles(replay, tmp_path / "replay")
+    fill(replay, 16)
+    files.write()
+    fill(replay, 40)  # the first segment has been overwritten by now
+    real = os.write
+    room = ROW * 2 * 16 + 50_000  # for one segment and a part of the next
+
+    def full(descriptor: int, data: Any) -> int:
+        nonlocal room
+        room -= len(data)
+        if room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write()
+    assert names(tmp_path / "replay") == ["segment_1.pt"]  # nothing half-written, nothing stale
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_file(tmp_path / "bad_batch.pt", {"rows": torch.zeros(100_000)})
+    monkeypatch.setattr(os, "write", real)
+    assert [path.name for path in files.write()] == ["segment_1.pt", "segment_2.pt"]
+    assert names(tmp_path) == ["replay"]
+
+
+def test_segments_come_back_as_they_were_and_are_written_once(tmp_path: Path, replay: SequenceReplay) -> None:
+    files = SegmentFiles(replay, tmp_path / "replay")
+    fill(replay, 40)
+    written = {path.name: path for path in files.write()}
+    times = {name: path.stat().st_mtime_ns for name, path in written.items()}
+    assert {path.name: path.stat().st_mtime_ns for path in files.write()} == times
+    again = SequenceReplay(96, 2, ROW, slice(0, 8), 4, 4, 8, segment=16)
+    SegmentFiles(again, tmp_path / "other").load(replay.segments(), written)
+    assert torch.equal(again.rows[:, :32], replay.rows[:, :32])
+    assert (again.rows[0, 5] == 5).all()

@@ -1,0 +1,106 @@
+"""Precedence of settings, and that what a run writes down can be given back."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from training.run import cli
+from training.run.preflight import UserError
+
+
+def test_default_preset_file_flag(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("num_envs = 8\n[learner]\ngamma = 0.5\ntau = 1\n[game]\nreward_badge = 7.0\n")
+    assert cli.parse([]).learner.gamma == 0.99
+    assert cli.parse(["--preset", "document"]).learner.gamma == 0.99
+    both = cli.parse(["--preset", "document", "--config", str(file)])
+    assert (both.learner.gamma, both.learner.n_step, both.learner.tau) == (0.5, 1, 1.0)
+    flags = cli.parse(["--config", str(file), "--learner.gamma", "0.75", "--env.reward-badge", "9"])
+    assert (flags.learner.gamma, flags.num_envs, flags.game.reward_badge) == (0.75, 8, 9.0)
+
+
+def test_presets_of_learner_and_game_go_together():
+    config = cli.parse(["--preset", "red,document"])
+    assert config.game.new_game_steps == 19_816
+    assert config.learner.n_step == 1
+
+
+def test_what_is_written_down_can_be_given_back(tmp_path):
+    config = cli.parse(["--num-envs", "6", "--model-size", "slim", "--policy.hidden", "64", "--run-name", "one"])
+    file = tmp_path / "config.toml"
+    file.write_text(cli.to_toml(config))
+    again = cli.parse(["--config", str(file)])
+    for field in dataclasses.fields(config):
+        if field.name != "config":
+            assert getattr(again, field.name) == getattr(config, field.name), field.name
+
+
+def test_sizes_settle_what_was_left_open():
+    slim, large = cli.parse(["--model-size", "slim"]), cli.parse([])
+    assert (slim.learner.replay_size, large.learner.replay_size) == (200_000, 400_000)
+    assert (slim.policy.hidden, large.policy.hidden) == (128, 256)
+    assert cli.parse(["--batch-size", "512"]).learner.batch_size == 512
+
+
+def test_a_file_may_choose_the_size(tmp_path):
+    file = tmp_path / "slim.toml"
+    file.write_text('model_size = "slim"\n')
+    assert cli.parse(["--config", str(file)]).policy.hidden == 128
+    assert cli.parse(["--config", str(file), "--model-size", "large"]).policy.hidden == 256
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("num_envs = 'eight'", "is int"),
+        ("[learner]\ngama = 1", "no setting here"),
+        ("num_envs = ", "no valid TOML"),
+        ("[game]\nreward_badge = true", "is float"),
+        ("[env]\nreward_badge = 1.0", "table"),
+        ("[curriculum]\nkeep_per_milestone = 0", "at least 1"),
+        ("[learner]\nsequence = 0", "sequence is at least 1"),
+        ("preset = 'grey'", "no preset 'grey'"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(tmp_path, text, words):
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=words):
+        cli.parse(["--config", str(file)])
+
+
+def test_a_resumed_run_keeps_its_settings(tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "config.toml").write_text(cli.to_toml(cli.parse(["--learner.gamma", "0.5", "--run-name", "one"])))
+    flags = ["--runs-dir", str(tmp_path), "--run-name", "one", "--resume"]
+    assert cli.parse(flags).learner.gamma == 0.5
+    assert cli.parse([*flags, "--learner.gamma", "0.25"]).learner.gamma == 0.25
+
+
+def test_resume_needs_a_name():
+    with pytest.raises(UserError, match="--run-name"):
+        cli.parse(["--resume"])
+
+
+def test_a_file_may_name_a_preset(tmp_path):
+    file = tmp_path / "red.toml"
+    file.write_text('preset = "red"\n')
+    assert cli.parse(["--config", str(file)]).game.new_game_steps == 19_816
+
+
+@pytest.mark.parametrize(
+    ("cuda", "gigabytes", "mps", "wanted"),
+    [(True, 80, False, 8), (True, 16, False, 4), (False, 0, True, 4), (False, 0, False, 2)],
+)
+def test_a_preset_for_this_machine(monkeypatch, cuda, gigabytes, mps, wanted):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=gigabytes * 1e9))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    config = cli.parse(["--env", "territory", "--preset", "auto"])
+    assert config.num_envs == wanted
+    decisions = config.num_envs * config.learner.num_steps
+    assert decisions // config.learner.num_minibatches == {8: 256, 4: 64 if mps else 128, 2: 32}[wanted]
+    assert config.game.local_view_size == (128 if wanted == 2 else 256)

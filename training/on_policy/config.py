@@ -1,0 +1,42 @@
+"""The settings of learners that train on what the policy has just done."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Proximal policy optimisation; the defaults are the voxel swarm's."""
+
+    num_steps: int = 32
+    """Decisions of each row between two updates."""
+    update_epochs: int = 2
+    """Passes over what they brought."""
+    num_minibatches: int = 4
+    """Gradient steps in a pass; of a network with a memory each takes whole rows, so that it sees them in order."""
+    gamma: float = 0.99
+    """Discount a step."""
+    gae_lambda: float = 0.95
+    """Weight of longer returns in generalised advantage estimation."""
+    learning_rate: float = 1e-3
+    """Of Adam at the start; it falls to 0 over the run."""
+    adam_eps: float = 1e-5
+    """Of Adam."""
+    clip_coef: float = 0.2
+    """The ratio of new to old probability pays no more beyond 1 -+ this."""
+    clip_vloss: bool = False
+    """Whether values are kept within clip_coef of the old ones, too."""
+    norm_adv: bool = True
+    """Whether the advantages of a minibatch are normalised."""
+    ent_coef: float = 0.01
+    """Weight of the entropy."""
+    vf_coef: float = 0.5
+    """Weight of the value's loss."""
+    max_grad_norm: float = 0.5
+    """Gradients are clipped to this norm."""
+    target_kl: float | None = None
+    """Approximate KL divergence after which an update goes no further; none: all epochs."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "update_epochs", "num_minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")

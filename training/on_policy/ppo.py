@@ -1,0 +1,157 @@
+"""Proximal policy optimisation (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with CleanRL's details."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from policies.protocol import ActorCritic
+from training.common.learner import NonFiniteError
+from training.on_policy.config import PPOConfig
+from training.on_policy.rollout import Rollout
+
+
+class Minibatch(NamedTuple):
+    """Decisions to learn from, each [T, B], or [B] where their order does not matter."""
+
+    actions: Tensor  # int64
+    logprobs: Tensor  # float32, of the policy that acted
+    values: Tensor  # float32, of the critic then
+    advantages: Tensor  # float32
+    returns: Tensor  # float32
+    alive: Tensor  # bool, others do not count
+
+
+def ppo_loss(logits: Tensor, values: Tensor, batch: Minibatch, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """The clipped objective, the value's loss and the entropy; the loss to descend and its parts.
+
+    Args:
+        logits: float32 [..., A]. values: float32 [...], of the policy as it is now.
+    """
+    logprobs = logits.log_softmax(-1)
+    logratio = logprobs.gather(-1, batch.actions[..., None])[..., 0] - batch.logprobs
+    ratio = logratio.exp()
+    advantages = normalised(batch.advantages, batch.alive) if config.norm_adv else batch.advantages
+    clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
+    pg_loss = mean(torch.maximum(-advantages * ratio, -advantages * clipped), batch.alive)
+    v_loss = mean(value_loss(values, batch, config), batch.alive)
+    entropy = mean(-(logprobs.exp() * logprobs).sum(-1), batch.alive)
+    loss = pg_loss - config.ent_coef * entropy + config.vf_coef * v_loss
+    with torch.no_grad():
+        approx_kl = mean((ratio - 1) - logratio, batch.alive)  # http://joschu.net/blog/kl-approx.html
+        clipfrac = mean(((ratio - 1).abs() > config.clip_coef).float(), batch.alive)
+    parts = {"loss": loss, "pg_loss": pg_loss, "v_loss": v_loss, "entropy": entropy}
+    return loss, {name: part.detach() for name, part in parts.items()} | {"approx_kl": approx_kl, "clipfrac": clipfrac}
+
+
+def value_loss(values: Tensor, batch: Minibatch, config: PPOConfig) -> Tensor:
+    """Half the squared error of each value; with ``clip_vloss`` the worse one of it and of the clipped value's."""
+    error = (values - batch.returns).square()
+    if config.clip_vloss:
+        near = batch.values + (values - batch.values).clamp(-config.clip_coef, config.clip_coef)
+        error = torch.maximum(error, (near - batch.returns).square())
+    return 0.5 * error
+
+
+def mean(x: Tensor, alive: Tensor) -> Tensor:
+    """Over the decisions that count."""
+    return (x * alive).sum() / alive.sum().clamp(min=1)
+
+
+def normalised(advantages: Tensor, alive: Tensor) -> Tensor:
+    """Mean 0 and deviation 1 over the decisions that count."""
+    centre = advantages - mean(advantages, alive)
+    return centre / (mean(centre.square(), alive).sqrt() + 1e-8)
+
+
+class PPO:
+    """The policy, its optimiser and the update."""
+
+    def __init__(self, policy: ActorCritic, config: PPOConfig, seed: int, device: torch.device | str) -> None:
+        self.policy, self.config, self.device = policy.to(device), config, torch.device(device)
+        self.optimizer = torch.optim.Adam(
+            policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=self.device.type != "mps"
+        )
+        self.generator = torch.Generator().manual_seed(seed)  # of the order of rows
+        self.updates = 0
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Learn from one segment.
+
+        Args:
+            progress: share of the run that is over: the learning rate falls with it.
+
+        Returns:
+            figures of the last minibatch, and the explained variance of the values that acted.
+
+        Raises:
+            NonFiniteError: the weights are spoilt. (A look at every minibatch would make a GPU wait each time.)
+        """
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * max(0.0, 1.0 - progress)
+        advantages, returns = rollout.advantages(config.gamma, config.gae_lambda)
+        parts: dict[str, Tensor] = {}
+        for index in self._minibatches(rollout):
+            parts = self._step(rollout, index, advantages, returns)
+            if config.target_kl is not None and parts["approx_kl"] > config.target_kl:
+                break
+        self.updates += 1
+        parts["explained_variance"] = explained_variance(rollout.values, returns, rollout.alive)
+        figures = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
+        if not math.isfinite(figures["loss"]) or not math.isfinite(figures["grad_norm"]):
+            what = f"loss {figures['loss']}, gradient norm {figures['grad_norm']} in update {self.updates}"
+            raise NonFiniteError(f"{what}; the last checkpoint is sound", rollout.state_dict())
+        return figures
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _minibatches(self, rollout: Rollout) -> list[Tensor]:
+        """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory."""
+        count = rollout.first.shape[1] if self.policy.state_size else rollout.first.numel()
+        orders = [torch.randperm(count, generator=self.generator) for _ in range(self.config.update_epochs)]
+        return [part.to(self.device) for order in orders for part in order.chunk(self.config.num_minibatches)]
+
+    def _step(self, rollout: Rollout, index: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
+        stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.alive)
+        if self.policy.state_size:  # whole rows, so that a memory sees them in order
+            batch = Minibatch(*(each[:, index] for each in stored))
+            rows, state, first = rollout.rows[:, index], rollout.state[index], rollout.first[:, index]
+            logits, values = self.policy.sequence(rows, state, first)
+        else:
+            batch = Minibatch(*(each.flatten(0, 1)[index] for each in stored))
+            state, first = rollout.state[:0].new_zeros(len(index), 0), rollout.first.flatten()[index]
+            logits, values, _ = self.policy.step(rollout.stacked(index), state, first)
+        loss, parts = ppo_loss(logits, values, batch, self.config)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parts |= self.policy.figures()
+        parts["grad_norm"] = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()
+        return parts
+
+    def state_dict(self) -> dict[str, Any]:
+        """The policy, the optimiser, the order of rows and the counter."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.policy.load_state_dict(state["policy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.updates = int(state["updates"])
+
+
+def explained_variance(values: Tensor, returns: Tensor, alive: Tensor) -> Tensor:
+    """1 - Var[returns - values] / Var[returns], over the decisions that count; NaN where all returns are one."""
+    y, error = returns[alive], (returns - values)[alive]
+    return 1 - error.var(correction=0) / y.var(correction=0)

@@ -1,0 +1,225 @@
+"""From settings to a run: everything it is made of, checked before a byte is written."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from curriculum.manager import CurriculumManager
+from policies import registry as policy_registry
+from puffer_envs import registry as env_registry
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.vector_env import VectorEnv
+from training.common.learner import Learner
+from training.off_policy.replay import stream_length
+from training.off_policy.runner import OffPolicy
+from training.on_policy.runner import OnPolicy
+from training.run import cli, machine, preflight
+from training.run.config import RunConfig
+from training.run.environments import make_env
+from training.run.preflight import UserError
+from training.run.run import Run
+from training.store import checkpoint
+
+T = TypeVar("T")
+
+
+def build(config: RunConfig) -> Run:
+    """Check, build and, with `--resume`, load.
+
+    Raises:
+        UserError: something the user can mend; nothing was written.
+    """
+    device = preflight.pick_device(config.device)
+    spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
+    machine.prepare(_torch_threads(config, device))
+    torch.manual_seed(config.seed)
+    network = env_registry.entry(config.env).policy
+    policy = policy_registry.build(network, spec.layout, spec.num_actions, config.policy)
+    memory = _tried(lambda: _preflight(config, spec, policy, device))
+    if config.resume:
+        _check_settings(config)
+    saved = _newest(config) if config.resume else None
+    _tried(lambda: env_registry.module(config.env).check(config.game))
+    env = _tried(lambda: make_env(config))
+    run = _tried(lambda: _assemble(config, env, policy, device))
+    if saved is None:
+        run.start()
+    else:
+        _tried(lambda: run.resume(saved), (ValueError, RuntimeError))
+    for line in _banner(config, device, memory, saved).splitlines():
+        run.logger.message(line)
+    return run
+
+
+def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device) -> Run:
+    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(3).tolist()
+    learner: Learner
+    if config.algo == "dqn":
+        folder = config.runs_dir / config.run_name / "replay"
+        learner = OffPolicy(
+            config.learner,
+            config.intrinsic,
+            env,
+            policy,
+            folder,
+            seed=config.seed,
+            sampling=seeds[1],
+            test_epsilon=config.evaluation.epsilon,
+            device=device,
+        )
+    else:
+        learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device)
+    manager = CurriculumManager(
+        env.spec.milestones,
+        config.savestates_dir / config.run_name,
+        config.curriculum,
+        seed=seeds[0],
+        rom_sha1=env_registry.rom_sha1(config.env, config.game),
+        run_name=config.run_name,
+        agents_per_env=env.spec.agents_per_env,
+    )
+    return Run(config, device, env, learner, manager)
+
+
+def _num_workers(config: RunConfig) -> int:
+    """Processes that step the environments; 0: this one does."""
+    if config.workers is not None:
+        return min(config.workers, config.num_envs)
+    return min(env_registry.usable_cores(), config.num_envs) if env_registry.entry(config.env).in_workers else 0
+
+
+def _torch_threads(config: RunConfig, device: torch.device) -> int:
+    """Threads of torch.
+
+    On a CPU half of the cores: a Q-learner has its thread beside the workers and the acting, and for PPO a second job
+    on the same cores makes threads that wait for each other at every layer 15 times slower. These small networks gain
+    nothing beyond a few. A GPU's launches need one.
+    """
+    if config.torch_threads != "auto":
+        return config.torch_threads
+    cores = env_registry.usable_cores()
+    return max(1, min(cores // 2, 4)) if device.type == "cpu" else 1
+
+
+def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.device) -> dict[str, int]:
+    """Check everything that can be checked without writing; the memory that the run will take, part by part."""
+    records, record_bytes = _stored(config, spec, policy)
+    parameters = sum(parameter.numel() for parameter in policy.parameters())
+    on_host = device.type != "cuda"
+    memory = preflight.predict_memory(
+        records=records,
+        record_bytes=record_bytes * on_host,
+        parameters=parameters,
+        update=_update_bytes(config, records) * on_host,
+        environments=_environment_bytes(config),
+    )
+    disk = preflight.predict_disk(
+        records=records,
+        record_bytes=record_bytes,
+        parameters=parameters,
+        total_steps=config.total_steps,
+        save_interval=config.save_interval,
+        kept=checkpoint.KEPT,
+    )
+    preflight.preflight(
+        config.runs_dir,
+        config.savestates_dir,
+        config.run_name,
+        resume=config.resume,
+        disk_bytes=disk,
+        memory=memory,
+    )
+    return memory
+
+
+def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
+    """Decisions that the learner holds, in the replay or in a segment, and the bytes of each."""
+    rows = config.num_envs * spec.agents_per_env
+    if config.algo == "dqn":
+        share_of_state = 4 * policy.state_size // 8
+        return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
+    return rows * config.learner.num_steps, spec.layout.nbytes + 32
+
+
+def _update_bytes(config: RunConfig, records: int) -> int:
+    """What PPO's network remembers of a minibatch, forwards and backwards; a Q-network's batch is next to nothing."""
+    if config.algo == "dqn":
+        return 0
+    return records // config.learner.num_minibatches * config.policy.bytes_of_a_row
+
+
+def _environment_bytes(config: RunConfig) -> int:
+    """What the environments take with their processes: those of the training, of evaluations and of videos."""
+    tests = config.tests.values() if config.evaluation.interval else ()
+    pools = [(config.game, config.num_envs)]
+    pools += [(config.game._replace(**settings), config.evaluation.episodes) for settings in tests]
+    if config.video_interval > 0:
+        pools.append((config.game, 1))  # see `Run._test_env`
+    if not env_registry.entry(config.env).in_workers:
+        return sum(env_registry.memory_bytes(config.env, game, num_envs) for game, num_envs in pools)
+    sizes = [num_envs for _, num_envs in pools]
+    workers = sum(min(_num_workers(config), size) for size in sizes)
+    return workers * preflight.WORKER_BYTES + sum(sizes) * preflight.EMULATOR_BYTES
+
+
+def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:
+    return preflight.banner(
+        run_name=config.run_name,
+        env=config.env,
+        model=f"{config.model_size}, {config.algo}",
+        device=device,
+        num_envs=config.num_envs,
+        num_workers=_num_workers(config),
+        torch_threads=_torch_threads(config, device),
+        memory=memory,
+        folder=config.runs_dir / config.run_name,
+        savestates=config.savestates_dir / config.run_name,
+        resume_step=None if saved is None else saved.step,
+    )
+
+
+# What a checkpoint's arrays are shaped by, and the cartridge that its worlds are of.
+FIXED = (
+    *("env", "algo", "num_envs", "model_size", "policy", "rom"),
+    *("learner.replay_size", "learner.num_steps", "intrinsic.rnd_hidden"),
+    *("game.rom", "game.new_game_steps", "game.savestate_steps"),
+    *("game.grid_size", "game.num_agents", "game.reading"),
+)
+
+
+def _check_settings(config: RunConfig) -> None:
+    """A resumed run keeps the settings that its checkpoint is shaped by."""
+    saved, ours = cli.saved_settings(config), cli.plain(config)
+    for name in FIXED:
+        before = _setting(saved, name)
+        if before != _setting(ours, name):
+            before = "none" if before is None else before
+            raise UserError(f"run '{config.run_name}' has {name} = {before}, which --resume cannot change")
+
+
+def _setting(settings: dict[str, Any], name: str) -> Any:
+    """The value of a dotted name in nested tables; None where it is left out."""
+    for part in name.split("."):
+        settings = settings.get(part, {}) if isinstance(settings, dict) else {}
+    return None if settings == {} else settings
+
+
+def _newest(config: RunConfig) -> checkpoint.Loaded:
+    folder = config.runs_dir / config.run_name / "checkpoints"
+    checkpoint.clean(folder)  # what the end of the last process left half-written
+    path = checkpoint.latest_valid(folder)
+    if path is None:
+        raise UserError(
+            f"run '{config.run_name}' has no valid checkpoint to resume from: begin a new one under another --run-name"
+        )
+    return checkpoint.load(path, "cpu")
+
+
+def _tried(make: Callable[[], T], errors: tuple[type[Exception], ...] = (ValueError,)) -> T:
+    """Faults of a ROM, a state or a setting are the user's to mend: one sentence, not a traceback."""
+    try:
+        return make()
+    except errors as error:
+        raise UserError(str(error)) from error

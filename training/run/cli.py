@@ -1,0 +1,253 @@
+"""The command line: default < preset < the resumed run's own settings < --config < flags."""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+import tyro
+
+from policies import registry as policy_registry
+from puffer_envs import registry as env_registry
+from training.common.intrinsic import IntrinsicConfig
+from training.off_policy.config import DQNConfig
+from training.on_policy.config import PPOConfig
+from training.run import machine
+from training.run.config import GAMES, HARDWARE, LEARNERS, PRESETS, RunConfig
+from training.run.preflight import UserError
+
+DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
+
+
+def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None) -> RunConfig:
+    """Settings of a run from its flags.
+
+    Args:
+        saved: settings that the flags are given beside, and the file that they come from.
+
+    Raises:
+        UserError: an unknown game, size or preset, or a file of settings that cannot be read.
+        SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
+    """
+    first = _first_pass(argv, saved)
+    base = with_settings(_defaults(first), GAMES.get(first.env, {}), Path(f"defaults of {first.env}"))
+    for name in filter(None, (first.preset or "").split(",")):
+        base = _with_preset(base, name)
+    for settings, file in zip(first.settings, first.files, strict=True):
+        base = with_settings(base, settings, file)
+    try:
+        config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
+    except ValueError as error:  # a settings class that checks itself
+        raise UserError(str(error)) from error
+    return _resolve(config)
+
+
+def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) -> argparse.Namespace:
+    """The few settings that decide which other flags there are and what their defaults are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.set_defaults(**dict.fromkeys(DECISIVE))
+    for name in (*DECISIVE, "preset", "run_name"):
+        parser.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--runs-dir", "--runs_dir", dest="runs_dir", type=Path, default=RunConfig.runs_dir)
+    parser.add_argument("--resume", action="store_true")
+    try:
+        first, _ = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
+    if first.resume and not first.run_name:
+        raise UserError("--resume needs the --run-name of the run to go on with")
+    written = first.runs_dir / (first.run_name or "") / "config.toml"
+    first.files = [written] if first.resume and written.is_file() else []
+    first.files += [first.config] if first.config is not None else []
+    first.settings = [read(file) for file in first.files]
+    if saved is not None:
+        first.settings.insert(0, saved[0])
+        first.files.insert(0, saved[1])
+    for name in (*DECISIVE, "preset"):
+        written = [settings[name] for settings in first.settings if name in settings]
+        if getattr(first, name) is None:
+            setattr(first, name, written[-1] if written else None if name == "algo" else getattr(RunConfig, name))
+    return first
+
+
+def _defaults(first: argparse.Namespace) -> RunConfig:
+    try:
+        entry = env_registry.entry(first.env)
+        game = env_registry.module(first.env).Config()
+        policy = policy_registry.preset(entry.policy, first.model_size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    algo: Any = first.algo or entry.learner
+    if algo != entry.learner:
+        raise UserError(f"{first.env} learns with --algo {entry.learner}, not with {algo}")
+    schema = _schema_class(type(game), type(policy), LEARNERS[algo])
+    return schema(env=first.env, algo=algo, model_size=first.model_size, game=game, policy=policy)
+
+
+def _schema_class(game: type, policy: type, learner: type) -> type[RunConfig]:
+    """RunConfig with the game's, the policy's and the learner's own settings in the places of their flags."""
+    curious = learner is DQNConfig
+    intrinsic: Any = IntrinsicConfig if curious else Annotated[None, tyro.conf.Suppress]
+    fields = [
+        ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),
+        ("policy", policy, dataclasses.field(default=policy())),
+        ("learner", learner, dataclasses.field(default_factory=learner)),
+        ("intrinsic", intrinsic, dataclasses.field(default_factory=IntrinsicConfig if curious else type(None))),
+    ]
+    schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)
+    schema.__doc__ = RunConfig.__doc__
+    return schema
+
+
+def _with_preset(base: RunConfig, name: str) -> RunConfig:
+    """A preset is the learner's, or a machine's (both in training/run/config.py), or the game's (beside its Config)."""
+    games = env_registry.module(base.env).PRESETS
+    machines = HARDWARE.get(base.env, {})
+    ours = machines | (PRESETS if base.algo == "dqn" else {})
+    if machines and name == "auto":
+        name = machine.hardware()
+    if name in ours:
+        return with_settings(base, ours[name], Path(f"preset {name}"))
+    if name in games:
+        return dataclasses.replace(base, game=games[name])
+    known = ", ".join(sorted({*ours, *games, *(["auto"] if machines else [])}))
+    raise UserError(f"there is no preset '{name}' for {base.env}; the presets are {known}")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A file of settings as nested tables.
+
+    Raises:
+        UserError: it cannot be read, or is no file of settings.
+    """
+    try:
+        settings = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read the settings in {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid TOML: {error}") from error
+    if isinstance(settings.get("env"), dict):
+        raise UserError(f"the game's own settings stand in a table [game] in {path}: `env` is the game's name")
+    return settings
+
+
+def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
+    """A copy of a dataclass or NamedTuple of settings with those of a (nested) table in place of its own.
+
+    Raises:
+        UserError: a key that does not exist, or a value of another type.
+    """
+    current = config._asdict() if hasattr(config, "_asdict") else _shallow(config)
+    changes: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in current:
+            raise UserError(f"{source} sets '{key}', which is no setting here; there are {', '.join(sorted(current))}")
+        if isinstance(value, dict) and not isinstance(current[key], dict):
+            changes[key] = with_settings(current[key], value, source)
+        else:
+            changes[key] = _converted(current[key], value, key, source)
+    try:
+        return config._replace(**changes) if hasattr(config, "_replace") else dataclasses.replace(config, **changes)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from error
+
+
+def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
+    if isinstance(old, Path) or (old is None and key in ("rom", "config", "init_state")):
+        return Path(new)
+    if old == "auto" and key in ("num_workers", "torch_threads") and type(new) is int:
+        return new
+    if isinstance(old, tuple):
+        return tuple(new)
+    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+        return float(new)
+    if old is not None and type(old) is not type(new):
+        raise UserError(f"{source} sets '{key}' to {new!r}, but it is {type(old).__name__}, for instance {old!r}")
+    return new
+
+
+def _resolve(config: RunConfig) -> RunConfig:
+    """Settle what was left to us, so that the saved settings say what really ran."""
+    if config.num_envs < 1:
+        raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
+    game = config.game
+    if config.rom is not None:
+        if "rom" not in game._fields:
+            raise UserError(f"--rom is for emulated games, {config.env} is none")
+        game = game._replace(rom=config.rom)
+    config = dataclasses.replace(config, game=game)
+    learner, batch_size = (_resolve_dqn if isinstance(config.learner, DQNConfig) else _resolve_ppo)(config)
+    run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
+    return dataclasses.replace(config, learner=learner, batch_size=batch_size, run_name=run_name)
+
+
+def _resolve_dqn(config: RunConfig) -> tuple[DQNConfig, int]:
+    """The learner's settings, and the transitions that an update trains on."""
+    learner = config.learner
+    if config.batch_size is not None:
+        learner = dataclasses.replace(learner, batch_size=config.batch_size)
+    if not learner.replay_size:
+        learner = dataclasses.replace(learner, replay_size=200_000 if config.model_size == "slim" else 400_000)
+    if learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
+        raise UserError(
+            f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
+            "an update trains whole sequences"
+        )
+    return learner, learner.batch_size
+
+
+def _resolve_ppo(config: RunConfig) -> tuple[PPOConfig, int]:
+    """The learner's settings, and the decisions that an update trains on: `num_steps` of all rows."""
+    learner = config.learner
+    try:
+        rows = config.num_envs * env_registry.module(config.env).spec(config.game).agents_per_env
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if config.batch_size is not None:
+        if config.batch_size < rows or config.batch_size % rows:
+            raise UserError(
+                f"--batch-size {config.batch_size} must be a multiple of the {rows} rows that act together: "
+                "an update trains whole steps of all of them"
+            )
+        learner = dataclasses.replace(learner, num_steps=config.batch_size // rows)
+    return learner, rows * learner.num_steps
+
+
+def to_toml(config: RunConfig) -> str:
+    """The whole resolved configuration; `--config` reads it back, and a run that begins with it is a new one."""
+    return tomli_w.dumps(plain(dataclasses.replace(config, resume=False)))
+
+
+def saved_settings(config: RunConfig) -> dict[str, Any]:
+    """What the run of this name wrote down when it began."""
+    return read(config.runs_dir / config.run_name / "config.toml")
+
+
+def _shallow(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def plain(value: Any) -> Any:
+    """Settings as TOML knows them: tables, lists, strings and numbers; what is None is left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = _shallow(value)
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, Path) else value
+
+
+def fail(error: UserError) -> int:
+    """One sentence on stderr, and the exit code of a mistake in the call."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2

@@ -1,0 +1,36 @@
+"""The environments of a run: those of its training, and those of evaluations and videos."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from puffer_envs import registry as env_registry
+from puffer_envs.contract.vector_env import VectorEnv
+from training.run.config import RunConfig
+from training.run.preflight import UserError
+
+
+def make_env(config: RunConfig) -> VectorEnv:
+    """The environments of the training."""
+    return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.workers)
+
+
+def make_test_env(config: RunConfig, test: Mapping[str, Any], num_envs: int, max_steps: int = 0) -> VectorEnv:
+    """Environments for evaluations, in workers too: an emulator that hangs must not hang who asks.
+
+    Args:
+        test: settings of the game beside the run's own.
+        max_steps: decisions that an emulator's episode must be able to last, where more than an evaluation's.
+
+    Raises:
+        UserError: they cannot be made of these settings.
+    """
+    settings = config.evaluation
+    steps = max(settings.max_steps, max_steps)
+    protocol = {"idle_frames": settings.idle_frames, "new_game_steps": steps, "patience_steps": steps}
+    overrides = {option: value for option, value in protocol.items() if option in config.game._fields}
+    try:
+        return env_registry.make(
+            config.env, num_envs, config.game, num_workers=config.workers, **overrides | dict(test)
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,329 @@
+"""A run: its parts, and what it does besides stepping and learning — reporting, evaluating, filming, saving."""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+
+from curriculum.manager import CurriculumManager
+from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.workers.supervision import WorkerError
+from training.common.clock import Clock
+from training.common.learner import Learner, NonFiniteError
+from training.common.ledger import Step
+from training.evaluation import video
+from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, rollout
+from training.run import cli
+from training.run.config import RunConfig
+from training.run.environments import make_test_env
+from training.store import checkpoint
+from training.telemetry import report
+from training.telemetry.dashboard import Dashboard
+from training.telemetry.logger import RunLogger
+from training.telemetry.metrics import Metrics
+from training.telemetry.panels import EPISODES
+
+log = logging.getLogger(__name__)
+
+VIDEO_STEPS = 600  # decisions of a filmed episode at the most
+VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
+SHOWN_FACTS = ("iou",)  # of a game's figures, those in the line of an evaluation
+BEST_OF = 5  # evaluations whose mean is the figure of the run
+
+
+class Run:
+    """All parts of a run. As a context manager it shows the dashboard, and closes what is open at the end."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        device: torch.device,
+        env: VectorEnv,
+        learner: Learner,
+        manager: CurriculumManager,
+    ) -> None:
+        self.config, self.device, self.env = config, device, env
+        self.learner, self.ledger, self.manager = learner, learner.ledger, manager
+        self.folder = config.runs_dir / config.run_name
+        self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights))
+        self.clock = Clock()
+        self.wanted: np.ndarray | None = None
+        self.saved_step = -1
+        self.evaluations = 0
+        self.evaluation_pending = False
+        self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
+        self.best = -np.inf
+        self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
+        self.timed_busy, self.timed_env = 0.0, 0.0
+        self.data: dict[str, Any] = _fixed_data(config, device)
+        self.dashboard = Dashboard(self.data, config.dashboard)
+        self.logger = RunLogger(self.folder, self.dashboard.show)
+        self.videos = video.VideoWorker()
+        self.test_envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
+
+    # -- the course of a run ---------------------------------------------------------------------------------------
+    def __enter__(self) -> "Run":
+        self.dashboard.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.dashboard.stop()
+        self.learner.close()
+        self.videos.close()
+        for env in (self.env, *self.test_envs.values()):
+            env.close()
+        self.logger.__exit__(kind, error, trace)
+
+    def start(self) -> None:
+        """Begin a new run: write the settings down and give every row its first start."""
+        self._write_settings()
+        self._add_states()
+        self._queue_starts()
+        self.env.reset(self.config.seed)
+        self._queue_starts()  # the reset has used the first ones
+
+    def _queue_starts(self) -> None:
+        for env in range(self.env.num_envs):
+            self.env.set_next_start(env, self.manager.next_start(env))
+
+    def _write_settings(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / "config.toml.tmp"
+        temporary.write_text(cli.to_toml(self.config))
+        temporary.replace(self.folder / "config.toml")
+
+    def _add_states(self) -> None:
+        for state_id in self.manager.ids():
+            self.env.add_state(state_id, self.manager.load_bytes(state_id))
+        self.want_states()
+
+    def want_states(self) -> None:
+        """Tell the environments which milestones' worlds are worth saving now, where that has changed."""
+        wanted = self.manager.wanted()
+        if self.wanted is None or not np.array_equal(wanted, self.wanted):
+            self.wanted = wanted
+            self.env.want_states(wanted)
+
+    # -- reporting -------------------------------------------------------------------------------------------------
+    def report(self, step: Step) -> None:
+        """Everything that is written or shown of one step of all rows."""
+        self.metrics.add(step, self.env.reward_terms)
+        for finished in step.episodes:
+            record = report.episode_record(finished, self.env, self.manager)
+            self.logger.episode(record, report.shown_milestone(self.env, self.manager))
+            self.data["episodes"] = [*self.data["episodes"], record][-EPISODES:]
+        if report.sample_due(self.ledger):
+            self.logger.steps(report.step_records(step, self.ledger, self.manager))
+            self.logger.positions(report.position_records(step, self.ledger))
+        self.data["step"] = self.ledger.global_step
+
+    def log_line(self) -> None:
+        """The line and the figures of every `--log-interval`."""
+        step, figures = self.ledger.global_step, self.metrics.sliding() | self.metrics.flush()
+        figures |= {"episodes": self.ledger.episodes} | self.learner.figures()
+        theta = zip(self.env.spec.milestones, self.manager.theta.tolist(), strict=True)
+        figures |= {f"theta/{milestone.name}": mean for milestone, mean in theta}
+        mix = self.manager.spawn_mix()
+        figures |= {f"spawn/{kind}": share for kind, share in mix.items()}
+        seconds, sps = self._speeds(step)
+        self.logger.metrics(step, figures)
+        self.logger.timing(step, {f"seconds/{part}": x for part, x in seconds.items()} | sps)
+        self.logger.progress(report.progress_records(self.manager))
+        self._line(step, sps["sps/total"], figures, mix)
+        self.data.update(report.live_data(figures, seconds, sps, self.manager, self.ledger, self.device))
+
+    def _speeds(self, step: int) -> tuple[dict[str, float], dict[str, float]]:
+        """Seconds of each part since the last line; decisions a second of the environments and in all, trained ones."""
+        seconds = self.clock.take()
+        learner = self.learner
+        steps, trained = step - self.timed_step, learner.trained - self.timed_trained
+        learning, stepping = learner.busy_seconds - self.timed_busy, learner.env_seconds - self.timed_env
+        self.timed_step, self.timed_trained = step, learner.trained
+        self.timed_busy, self.timed_env = learner.busy_seconds, learner.env_seconds
+        return seconds | {"learner": learning}, {
+            "sps/total": steps / seconds["total"],
+            "sps/env": steps / max(stepping, 1e-9),
+            "sps/learner": trained / max(learning, 1e-9),
+        }
+
+    def _line(self, step: int, sps: float, figures: dict[str, float], mix: dict[str, float]) -> None:
+        self.logger.line(
+            step=step,
+            total_steps=self.config.total_steps,
+            sps=sps,
+            epsilon=figures.get("epsilon"),
+            length=figures["episode/length"],
+            r_env=figures["episode/return_env"],
+            r_total=figures["episode/return_total"],
+            components={f"r_{part}": figures[f"r_{part}"] for part in self.ledger.parts},
+            episodes=self.ledger.episodes,
+            num_envs=self.config.num_envs,
+            spawn_mix=mix,
+        )
+
+    # -- evaluating ------------------------------------------------------------------------------------------------
+    def evaluate(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Play the evaluation episodes; whether the mean of the last five is the best so far.
+
+        Where `stop` says so it breaks off and stays pending: the run that is resumed plays it first.
+        """
+        step = self.ledger.global_step
+        self.evaluation_pending = True
+        with self.clock("eval"):
+            results = {name: self._play_test(name, step, stop) for name in self.config.tests}
+        if stop():
+            return False
+        self.evaluation_pending = False
+        played = {name: result for name, result in results.items() if result is not None}
+        if len(played) < len(results):
+            return False
+        self.evaluations += 1
+        self.recent_returns.append(float(np.mean([result.mean_return for result in played.values()])))
+        figure = float(np.mean(self.recent_returns))
+        figures = {"eval/return_last5": figure}
+        for name, result in played.items():
+            figures |= result.figures(f"eval/{name}" if name else "eval")
+            self.logger.message(_evaluation_text(step, name, result))
+        self.logger.metrics(step, figures)
+        if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
+            return False
+        improved = figure > self.best
+        self.best = max(self.best, figure)
+        return improved
+
+    def _play_test(self, name: str, step: int, stop: Callable[[], bool]) -> Evaluation | None:
+        """The episodes of one test; None where they broke off."""
+        settings = self.config.evaluation
+        seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
+        try:
+            env = self._test_env(name, settings.episodes)
+            return evaluate(self.learner.player, env, settings.max_steps, seed, stop)
+        except (WorkerError, OSError) as error:
+            self._drop_test_env(name, settings.episodes, f"evaluation at {step:,}", error)
+            return None
+
+    def film(self) -> None:
+        """Play one episode of a new game, frame by frame into the encoder."""
+        step, name = self.ledger.global_step, next(iter(self.config.tests))
+        with self.clock("video"):
+            seed = evaluation_seed(VIDEO, step, self.config.seed)
+            try:
+                frames = rollout(self.learner.player, self._test_env(name, 1), VIDEO_STEPS, seed)
+                self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
+            except (WorkerError, OSError) as error:
+                self._drop_test_env(name, 1, f"video at {step:,}", error)
+
+    def _test_env(self, name: str, num_envs: int) -> VectorEnv:
+        """Environments outside the training streams."""
+        key = name, num_envs
+        if key not in self.test_envs:
+            test = self.config.tests[name]
+            self.test_envs[key] = make_test_env(self.config, test, num_envs, VIDEO_STEPS)
+        return self.test_envs[key]
+
+    def _drop_test_env(self, name: str, num_envs: int, what: str, error: Exception) -> None:
+        """What is only looked at must not end the training; the next time begins with new processes."""
+        log.warning("no %s: %s; training goes on", what, error)
+        env = self.test_envs.pop((name, num_envs), None)
+        if env is not None:
+            env.close()
+
+    # -- saving ----------------------------------------------------------------------------------------------------
+    def save(self, best: bool = False) -> None:
+        """Write a checkpoint, unless this step has one; a full disk costs the checkpoint, not the run."""
+        step = self.ledger.global_step
+        if step == self.saved_step and not best:
+            return
+        masks = self.env.masks.copy()
+        try:
+            with self.clock("save"):
+                state = self.state_dict()
+                if not np.array_equal(masks, self.env.masks):
+                    log.warning("no checkpoint at step %d: a worker was lost while its rows were saved", step)
+                    return
+                path = checkpoint.save(self.folder / "checkpoints", step, state, link_files=self.learner.files())
+                if best:
+                    checkpoint.mark_best(path)
+        except OSError as error:
+            log.warning("no checkpoint at step %d: %s; training goes on", step, error)
+        else:
+            self.saved_step = step
+            log.info("checkpoint %s%s", path, ", the best so far" if best else "")
+
+    def save_batch(self, error: NonFiniteError) -> Path:
+        """Keep the batch of an error for the post-mortem."""
+        path = self.folder / f"bad_batch_{self.ledger.global_step}.pt"
+        with contextlib.suppress(OSError):  # a full disk, on top of all
+            checkpoint.save_file(path, error.batch)
+        return path
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that moves, part by part."""
+        return {
+            **self.learner.state_dict(),
+            "envs": [self.env.snapshot(env) for env in range(self.env.num_envs)],
+            "curriculum": self.manager.state_dict(),
+            "metrics": self.metrics.state_dict(),
+            "logs": self.logger.state_dict(),
+            "run": {
+                "torch": torch.get_rng_state(),
+                "evaluations": self.evaluations,
+                "evaluation_pending": self.evaluation_pending,
+                "recent_returns": list(self.recent_returns),
+                "best": float(self.best),
+            },
+        }
+
+    def resume(self, saved: checkpoint.Loaded) -> None:
+        """Go on where a checkpoint was made; the settings are written once they have been found to fit it."""
+        video.clean(self.folder / "videos")
+        parts = saved.parts
+        self.saved_step = saved.step
+        self.learner.load_state_dict(parts, saved.files)
+        self.manager.load_state_dict(parts["curriculum"])
+        self.metrics.load_state_dict(parts["metrics"])
+        self.logger.load_state_dict(parts["logs"])
+        self._add_states()
+        self.env.reset(self.config.seed)
+        for env, snapshot in enumerate(parts["envs"]):
+            self.env.restore(env, snapshot)
+        rest = parts["run"]
+        torch.set_rng_state(rest["torch"])
+        self.evaluations, self.evaluation_pending = rest["evaluations"], rest["evaluation_pending"]
+        self.recent_returns.extend(rest["recent_returns"])
+        self.best = rest["best"]
+        self.timed_step, self.timed_trained = saved.step, self.learner.trained
+        self._write_settings()
+
+
+def _evaluation_text(step: int, name: str, result: Evaluation) -> str:
+    told = f"evaluation at {step:,}{f' on {name}' if name else ''}"
+    reached = [f"{name} {share:.0%}" for name, share in result.reached.items() if share > 0]
+    furthest = ", ".join(reached[-4:]) or "no milestone"
+    facts = "".join(f"{name} {value:.3f}, " for name, value in result.facts.items() if name in SHOWN_FACTS)
+    return (
+        f"{told}: return {result.mean_return:.2f} +- {result.interval:.2f}, {facts}"
+        f"length {result.mean_length:.0f}, reached {furthest}"
+    )
+
+
+def _fixed_data(config: RunConfig, device: torch.device) -> dict[str, Any]:
+    """What the dashboard shows that does not change while the run goes on."""
+    return {
+        "run_name": config.run_name,
+        "env": config.env,
+        "device": str(device),
+        "algo": config.algo,
+        "model": config.model_size,
+        "num_envs": config.num_envs,
+        "total_steps": config.total_steps,
+        "episodes": [],
+    }

@@ -1,0 +1,326 @@
+"""What a run leaves to read: lines, JSON, CSV and TensorBoard files, all under the run's folder (formats: `records`).
+
+Logs follow the checkpoints (`RunLogger.state_dict`), and no full disk ever stops a run.
+"""
+
+import json
+import logging
+import math
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from training.telemetry.records import (
+    TABLES,
+    EpisodeRecord,
+    PositionRecord,
+    ProgressRecord,
+    StepRecord,
+    clean_text,
+    csv_row,
+    episode_line,
+    log_line,
+    plain,
+)
+
+Echo = Callable[[str, str], None]  # (kind, text); kind is "episode", "log", "message" or "warning"
+
+# metric of ours -> the name under which people look for it in TensorBoard
+KNOWN_NAMES = {
+    "episode/return_env": "rollout/ep_rew_mean",
+    "episode/length": "rollout/ep_len_mean",
+    "learner/loss": "train/loss",
+    "sps/total": "time/fps",
+}
+PACKAGES = ("pufferswarm", "training", "curriculum", "puffer_envs", "policies")  # their INFO messages are worth a line
+FLUSH_BYTES = 1 << 16
+MAX_PENDING_BYTES = 1 << 22  # lines that a full disk may keep waiting
+WARNING_PAUSE = 60.0  # seconds
+# Lines of episodes: so many at once, so many a second in the long run. Fast games end hundreds a second.
+EPISODE_BURST, EPISODE_LINES = 256, 8
+
+
+# -- files that only grow ------------------------------------------------------------------------------------------
+class _TextFile:
+    """Appends lines, whole ones only. When the disk refuses, lines wait a while and the run goes on."""
+
+    def __init__(self, path: Path, complain: Callable[[str], None], header: str = "") -> None:
+        self.path, self.complain, self.header = path, complain, header
+        self.descriptor: int | None = None
+        self.size = path.stat().st_size if path.exists() else 0
+        self.pending: list[bytes] = []
+        self.pending_bytes = 0
+        self.lock = threading.Lock()
+
+    def write(self, text: str) -> None:
+        data = text.encode()
+        with self.lock:
+            self.pending.append(data)
+            self.pending_bytes += len(data)
+            full = self.pending_bytes >= FLUSH_BYTES
+        if full:
+            self.flush()
+
+    def flush(self, sync: bool = False) -> None:
+        with self.lock:
+            try:
+                if self.pending:
+                    self._append(b"".join(self.pending))
+                    self._forget()
+                if sync and self.descriptor is not None:
+                    os.fsync(self.descriptor)
+            except OSError as error:
+                self.complain(f"cannot write {self.path.name}: {error.strerror}; training goes on without it")
+                self._cut(self.size)
+                if self.pending_bytes > MAX_PENDING_BYTES:
+                    self._forget()
+
+    def truncate(self, size: int) -> None:
+        """Go back to what the file was when it had `size` bytes."""
+        with self.lock:
+            self._forget()
+            if self.size < size:
+                self.complain(f"{self.path.name} lacks {size - self.size} bytes that its checkpoint knows of")
+            elif self.size > size:
+                try:
+                    os.truncate(self.path, size)
+                except OSError as error:
+                    self.complain(f"cannot cut {self.path.name} back to its checkpoint: {error.strerror}")
+                else:
+                    self.size = size
+
+    def close(self) -> None:
+        self.flush()
+        with self.lock:
+            if self.descriptor is not None:
+                os.close(self.descriptor)
+                self.descriptor = None
+
+    def _append(self, data: bytes) -> None:
+        if self.descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self.size = os.fstat(self.descriptor).st_size
+        if self.size == 0:
+            data = self.header.encode() + data
+        elif os.pread(self.descriptor, 1, self.size - 1) != b"\n":  # a crash tore the last line
+            data = b"\n" + data
+        view, written = memoryview(data), 0
+        while written < len(data):
+            written += os.write(self.descriptor, view[written:])
+        self.size += written
+
+    def _cut(self, size: int) -> None:
+        if self.descriptor is not None:
+            with suppress(OSError):
+                os.ftruncate(self.descriptor, size)
+
+    def _forget(self) -> None:
+        self.pending.clear()
+        self.pending_bytes = 0
+
+
+class _LogHandler(logging.Handler):
+    """Python's logging into train.log and onto the screen."""
+
+    def __init__(self, run: "RunLogger") -> None:
+        super().__init__()
+        self.run = run
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+            self.run.text.write(clean_text(self.format(record), keep="\n\t") + "\n")
+            self.run.text.flush()
+            self.run.show("warning" if record.levelno >= logging.WARNING else "message", text)
+        except Exception:  # a log call with wrong arguments is no reason to stop a run
+            self.handleError(record)
+
+
+def print_line(kind: str, text: str) -> None:
+    """The plainest echo: warnings to stderr, all else to stdout."""
+    print(text, file=sys.stderr if kind == "warning" else sys.stdout, flush=True)
+
+
+class RunLogger:
+    """Everything a run writes beside its checkpoints and videos.
+
+    Nothing is created before the first line. On resume call `load_state_dict` before anything is logged: the files are
+    cut back to the checkpoint, all but train.log, which tells what happened.
+
+    Args:
+        run_dir: the run's folder.
+        echo: where lines go besides the files; a dashboard takes over by setting `echo`.
+    """
+
+    def __init__(self, run_dir: Path, echo: Echo = print_line) -> None:
+        self.run_dir = run_dir
+        self.echo = echo
+        self.step = -1  # newest step that was logged
+        self._allowance, self._allowed_at = float(EPISODE_BURST), time.monotonic()
+        self._complained: dict[str, float] = {}  # first words -> when, so that no warning repeats within a minute
+        self.text = _TextFile(run_dir / "train.log", self._complain)
+        self.files = {name: _TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
+        for name, columns in TABLES.items():
+            self.files[name] = _TextFile(run_dir / name, self._complain, csv_row(columns))
+        self._progress = ""  # all of progress.csv
+        self._writer: Any = None
+        self._tensorboard = True
+        self._purge_step: int | None = None
+        self._handler = _LogHandler(self)
+        logging.getLogger().addHandler(self._handler)
+        for name in PACKAGES:
+            logging.getLogger(name).setLevel(logging.INFO)
+        logging.captureWarnings(True)
+
+    # -- what to log ---------------------------------------------------------------------------------------------
+    def message(self, text: str) -> None:
+        """A sentence for people, into train.log and onto the screen."""
+        logging.getLogger("training.run.run").info("%s", text)
+
+    def line(self, **figures: Any) -> None:
+        """The line of every ``--log-interval``; ``figures`` are the arguments of `log_line`."""
+        self._line("log", log_line(**figures))
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures of the run, of nothing but the seed: no time, no speed. Flushes all files."""
+        self.files["metrics.jsonl"].write(json.dumps(plain({"step": step, **values})) + "\n")
+        self._scalars(step, values)
+        self.flush()
+
+    def timing(self, step: int, values: Mapping[str, float]) -> None:
+        """Speeds and times, kept apart from what can be compared between runs."""
+        self.files["timing.jsonl"].write(json.dumps(plain({"step": step, "time": time.time(), **values})) + "\n")
+        self._scalars(step, values)
+
+    def episode(self, record: EpisodeRecord, theta: tuple[str, float] | None = None) -> None:
+        """A finished episode: a row of episodes.csv and its line, unless there are too many to be read."""
+        self.files["episodes.csv"].write(csv_row(record))
+        if self._may_show_episode():
+            self._line("episode", episode_line(record, theta))
+
+    def _may_show_episode(self) -> bool:
+        now = time.monotonic()
+        self._allowance = min(self._allowance + EPISODE_LINES * (now - self._allowed_at), float(EPISODE_BURST))
+        self._allowed_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+    def steps(self, records: Iterable[StepRecord]) -> None:
+        """Sampled steps."""
+        self.files["steps.csv"].write("".join(map(csv_row, records)))
+
+    def positions(self, records: Iterable[PositionRecord]) -> None:
+        """Where rows are."""
+        self.files["positions.csv"].write("".join(map(csv_row, records)))
+
+    def progress(self, records: Iterable[ProgressRecord]) -> None:
+        """The present posteriors; the file is the newest table, its history is in episodes.csv."""
+        self._progress = csv_row(ProgressRecord._fields) + "".join(map(csv_row, records))
+        self._write_progress()
+
+    # -- keeping step with checkpoints ---------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """How far every file has come, on the disk."""
+        self.flush(sync=True)
+        offsets = {name: file.size for name, file in self.files.items()}
+        return {"offsets": offsets, "progress": self._progress, "step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut every file back to where it was; an empty dict is the start of the run."""
+        for name, file in self.files.items():
+            file.truncate(state.get("offsets", {}).get(name, 0))
+        self.step = state.get("step", -1)
+        self._purge_step = self.step + 1
+        self._progress = state.get("progress", "")
+        self._write_progress()
+
+    def flush(self, sync: bool = False) -> None:
+        """Hand over all lines that wait."""
+        self.text.flush(sync)
+        for file in self.files.values():
+            file.flush(sync)
+
+    def close(self) -> None:
+        """Write what waits and let go of logging; more than once does no harm."""
+        logging.getLogger().removeHandler(self._handler)
+        logging.captureWarnings(False)
+        for file in (self.text, *self.files.values()):
+            file.close()
+        if self._writer is not None:
+            with suppress(Exception):  # a full disk, once more
+                self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> "RunLogger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and kind not in (KeyboardInterrupt, SystemExit):
+            logging.getLogger("training.run.run").error("the run stopped", exc_info=error)
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+    def show(self, kind: str, text: str) -> None:
+        """Onto the screen, whatever that is now."""
+        with suppress(OSError, ValueError):  # nobody reads the pipe any more
+            self.echo(kind, clean_text(text))
+
+    def _line(self, kind: str, text: str) -> None:
+        self.text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self.show(kind, text)
+
+    def _complain(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._complained.get(text, -math.inf) >= WARNING_PAUSE:
+            self._complained[text] = now
+            self.show("warning", text)
+
+    def _write_progress(self) -> None:
+        path = self.run_dir / "progress.csv"
+        try:
+            if not self._progress:
+                path.unlink(missing_ok=True)
+                return
+            temporary = path.with_suffix(".csv.tmp")
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(self._progress)
+            os.replace(temporary, path)
+        except OSError as error:
+            self._complain(f"cannot write {path.name}: {error.strerror}; training goes on without it")
+
+    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
+        self.step = max(self.step, step)
+        if not self._tensorboard:
+            return
+        try:
+            writer = self._tensorboard_writer()
+            for name, value in values.items():
+                writer.add_scalar(name, value, step)
+                if name in KNOWN_NAMES:
+                    writer.add_scalar(KNOWN_NAMES[name], value, step)
+        except Exception as error:  # its writer thread fails in ways of its own when the disk is full
+            self._tensorboard = False
+            self._complain(f"no more TensorBoard in this run: {error}")
+
+    def _tensorboard_writer(self) -> Any:
+        if self._writer is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                from torch.utils.tensorboard import SummaryWriter
+            self._writer = SummaryWriter(str(self.run_dir / "tensorboard"), purge_step=self._purge_step, flush_secs=30)
+        return self._writer
