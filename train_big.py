@@ -58,6 +58,10 @@ def loop(run: Run, signals: StopSignals) -> None:
         steer(run, step)
         run.report(step)
         now = ledger.global_step
+        if now >= run.config.total_steps:
+            with run.clock("learn"):
+                for figures in learner.learn_last():
+                    run.metrics.learn(figures)
         if every(run.config.log_interval, before, now):
             run.log_line()
         best = every(run.config.evaluation.interval, before, now) and run.evaluate(stop)

@@ -82,9 +82,8 @@ def trained_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]
     env.reset(1)
     player, draws, ended = learner.player(env, 0), [], np.zeros(2, np.int64)
     for _ in range(WARM_UP + DRAWS):
-        draws.append(player.choose())
-        env.step(draws[-1])
-        player.first[:] = env.terminals | env.truncations
+        player.advance()
+        draws.append(env.actions.copy())
         ended += env.terminals.sum(), env.truncations.sum()
     total: Total = {"steps": [], "seconds": []}
     begin = time.perf_counter()
@@ -125,14 +124,14 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     env.reset(0)
     torch.manual_seed(0)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, env.spec.layout, env.spec.num_actions, config.policy)
+    policy = policy_registry.build(network, env.spec.layout, env.spec.action, config.policy)
     return OnPolicy(config.learner, config.total_steps, env, policy, 0, 0, torch.device(args.device))
 
 
 def segment(learner: OnPolicy) -> None:
     """A segment of decisions, and the update of the one before."""
-    theta = np.zeros(len(learner.collector.env.spec.milestones))
-    for _ in range(len(learner.collector.rollout.alive)):
+    theta = np.zeros(len(learner.env.spec.milestones))
+    for _ in range(learner.rollout.num_steps):
         learner.begin()
         for _ in learner.learn():
             pass

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,10 @@ from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.pokemon_red.config import Config
 from puffer_envs.workers.pool import WorkerPool
-from training.common.intrinsic import RND, IntrinsicConfig
-from training.off_policy.background import BackgroundLearner
-from training.off_policy.collect import Collector
+from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.config import DQNConfig
 from training.off_policy.dqn import DQN
-from training.off_policy.replay import SequenceReplay
+from training.off_policy.runner import OffPolicy
 
 # Decisions of bare emulation in one call. Of 16, the pool's own time and the waiting of one worker for another vanish
 # among them; of 1, both are as they are for the environments.
@@ -72,54 +71,41 @@ def emulation_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str,
 
 def learning_rows(pool: WorkerPool, args: argparse.Namespace, common: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Acting and storing, learning, and both together as the command does it."""
-    collector, learner, replay = make_learner(pool, common["model_size"], torch.device(args.device))
-    sampling, config = np.random.default_rng(0), learner.dqn.config
-    sequences = config.batch_size // config.sequence
+    learner = make_learner(pool, common["model_size"], torch.device(args.device))
     theta = np.full(len(pool.spec.milestones), 0.5)
 
     def collect() -> int:
-        collector.begin()
-        return int(collector.finish(theta).alive.sum())
+        learner.begin()
+        return int(learner.finish(theta).alive.sum())
 
     def learn() -> int:
-        learner.start(replay.sample(sequences, sampling))
-        learner.take()
-        return config.batch_size
+        settings = learner.settings
+        learner.updates.start(learner.replay.sample(settings.batch_size // settings.sequence, learner.sampling))
+        learner.updates.take()
+        return settings.batch_size
 
     def train() -> int:
-        collector.begin()
-        nonlocal debt
-        debt += pool.num_agents
-        while debt >= config.batch_size:
-            debt -= config.batch_size
-            learner.take()
-            learner.start(replay.sample(sequences, sampling))
-        return int(collector.finish(theta).alive.sum())
+        learner.begin()
+        for _ in learner.learn():
+            pass
+        return int(learner.finish(theta).alive.sum())
 
-    debt = 0
     common = common | {"threads": args.num_workers, "torch_threads": args.torch_threads, "device": args.device}
     for _ in range(40):  # something to sample
         collect()
     for part, work in (("collect", collect), ("learner", learn), ("train", train)):
+        learner.credit = 0.0
         yield row(common, part, timed(work, args.seconds))
     learner.close()
 
 
-def make_learner(
-    env: VectorEnv, size: str, device: torch.device
-) -> tuple[Collector, BackgroundLearner, SequenceReplay]:
+def make_learner(env: VectorEnv, size: str, device: torch.device) -> OffPolicy:
     """What train_big would build, with a replay that is small enough to be quick to make."""
     torch.manual_seed(0)
     env.reset(0)
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
-    layout = env.spec.layout
-    policy = policy_registry.make_policy(env_registry.entry(env.spec.name).policy, layout, 7, size)
-    learner, intrinsic = DQNConfig(), IntrinsicConfig()
-    dqn, rnd = DQN(policy, learner, device), RND(env.num_agents, policy.feature_size, intrinsic, device)
-    length = learner.burn_in + learner.sequence + learner.n_step
-    frames = layout[policy.history_field].span
-    replay = SequenceReplay(
-        50_000, env.num_agents, layout.size, frames, policy.history, policy.state_size, length, device=device
-    )
-    collector = Collector(env, dqn.acting, replay, rnd, learner, intrinsic, 0, device)
-    return collector, BackgroundLearner(dqn, rnd), replay
+    network = env_registry.entry(env.spec.name).policy
+    policy = policy_registry.make_policy(network, env.spec.layout, env.spec.action, size)
+    settings = DQNConfig(replay_size=50_000, learning_starts=0)
+    dqn = DQN(policy, settings, device)
+    return OffPolicy(settings, IntrinsicConfig(), env, dqn, Path(), seed=0, sampling=0, test_epsilon=0.0)

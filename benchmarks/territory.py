@@ -12,7 +12,7 @@ from benchmarks.timing import row
 from puffer_envs import registry as env_registry
 from puffer_envs.territory import views
 from puffer_envs.territory.env import Territory
-from puffer_envs.territory.state import CHANGES, MAX_CHANGES
+from puffer_envs.territory.state import CHANGES, MAX_CHANGES, NUM_ACTIONS
 
 SIZE = 1024
 FIRST_TICK, LAST_TICK = 100, 3_100  # of the games that are measured
@@ -54,7 +54,7 @@ def make(size: int, num_envs: int) -> Territory:
 def games_row(size: int, num_envs: int) -> dict[str, Any]:
     """Random actions from one tick to another, observations included; games that end begin anew."""
     env = make(size, num_envs)
-    draws = np.random.default_rng(0).integers(0, env.spec.num_actions, (1024, num_envs), dtype=np.int32)
+    draws = np.random.default_rng(0).integers(0, NUM_ACTIONS, (1024, num_envs), dtype=np.int32)
     actions, changed = iter_forever(draws), 0
     for _ in range(FIRST_TICK):
         env.step(next(actions))
@@ -81,7 +81,7 @@ def games_row(size: int, num_envs: int) -> dict[str, Any]:
 def looks_rows() -> Iterator[dict[str, Any]]:
     """The observation after so many changed tiles, beside OpenCV's pooling of the same planes in the same run."""
     env = make(SIZE, 1)
-    draws = np.random.default_rng(0).integers(0, env.spec.num_actions, (MIDGAME, 1), dtype=np.int32)
+    draws = np.random.default_rng(0).integers(0, NUM_ACTIONS, (MIDGAME, 1), dtype=np.int32)
     for actions in draws:
         env.step(actions)
     reference = _with_opencv(env)
@@ -102,7 +102,7 @@ def _looks(env: Territory, count: int) -> list[float]:
     actions = np.random.default_rng(1)
     wanted, numbers, changes = max(count, min(MAX_CHANGES, LOOKS * count)), env.state.numbers[0], env.state.changes[0]
     while numbers[CHANGES] < wanted:  # play on without looking
-        env.actions[:] = actions.integers(0, env.spec.num_actions, 1)
+        env.actions[:] = actions.integers(0, NUM_ACTIONS, 1)
         env.reward_terms[:] = 0
         env.act()
     log, seconds = changes[: min(wanted, MAX_CHANGES)].copy(), []

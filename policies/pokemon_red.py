@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from policies.blocks import ByteEmbedding, conv_trunk, orthogonal, trunk_size, unpack
-from policies.protocol import RecurrentQNetwork
+from policies.protocol import QNetwork
 from policies.recurrent import Hierarchy
 from policies.values import DuelingHead
 
 if TYPE_CHECKING:
+    from puffer_envs.contract.actions import ActionSpec
     from puffer_envs.contract.layout import ObsLayout
 
 KERNELS, STRIDES = (8, 4, 3), (4, 2, 1)
@@ -50,7 +51,7 @@ PRESETS = {
 }
 
 
-class PokemonRedPolicy(RecurrentQNetwork):
+class PokemonRedPolicy(QNetwork):
     """Frames, mask and facts -> fused -> GRU (short) -> LSTM (mid) -> SSM (long) -> dueling action values.
 
     ``encode`` is apart from the memories, so that a learner runs it once over all frames of a batch of sequences and
@@ -60,9 +61,9 @@ class PokemonRedPolicy(RecurrentQNetwork):
     history_field = "screen"
     history = 4
 
-    def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["slim"]) -> None:
+    def __init__(self, layout: "ObsLayout", action: "ActionSpec", config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
-        self.layout, self.num_actions, self.config = layout, num_actions, config
+        self.layout, self.num_actions, self.config = layout, *action.parts, config
         screen = layout[self.history_field]
         height, width = trunk_size(screen.shape, KERNELS, STRIDES)
         self.trunk = conv_trunk(screen, self.history, config.cnn_channels, KERNELS, STRIDES)
@@ -74,21 +75,21 @@ class PokemonRedPolicy(RecurrentQNetwork):
         self.feature_size = config.hidden
         self.memory = Hierarchy(config.hidden, config.hidden)
         self.state_size = self.memory.state_size
-        self.head = DuelingHead(self.memory.out_features, num_actions)
+        self.head = DuelingHead(self.memory.out_features, self.num_actions)
 
     def encode(self, rows: Tensor, frames: Tensor) -> Tensor:
         """Rows uint8 ``[B, R]`` and packed frames uint8 ``[B, history, F]``, oldest first -> ``[B, feature_size]``."""
         seen = self.fuse_frames(self.trunk(frames)).flatten(1)
         return F.relu(self.norm(seen + self.fuse_facts(self.facts(rows))))
 
-    def step(self, features: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """One decision: ``[B, F], [B, state_size], bool [B] -> q [B, A], state``; zeroes the state where ``first``."""
-        remembered, state = self.memory.step(features, state, first)
+    def step(self, features: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
+        """One decision: ``[B, F], [B, state_size], bool [B] -> q [B, A], state``; zeroes the state at a start."""
+        remembered, state = self.memory.step(features, state, episode_start)
         return self.head(remembered), state
 
-    def sequence(self, features: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def sequence(self, features: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T decisions: ``[T, B, F], [B, state_size], bool [T, B] -> q [T, B, A], state``."""
-        remembered, state = self.memory.sequence(features, state, first)
+        remembered, state = self.memory.sequence(features, state, episode_start)
         return self.head(remembered), state
 
 

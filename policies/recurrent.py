@@ -2,10 +2,10 @@
 
 Each memory has ``state_size`` and two forms of one function, with ``state [B, state_size]``:
 
-- ``step(x [B, in], state, first [B]) -> (y [B, hidden], state)``
-- ``sequence(x [T, B, in], state, first [T, B]) -> (y [T, B, hidden], state)``
+- ``step(x [B, in], state, episode_start [B]) -> (y [B, hidden], state)``
+- ``sequence(x [T, B, in], state, episode_start [T, B]) -> (y [T, B, hidden], state)``
 
-Where ``first`` is true the state is zeroed before the step: a new episode begins there.
+Where ``episode_start`` is true the state is zeroed before the step.
 """
 
 import math
@@ -27,9 +27,9 @@ def _init_gates(rnn: nn.RNNBase, gates: int) -> None:
                 nn.init.orthogonal_(gate)
 
 
-def _runs(first: Tensor) -> list[tuple[int, int]]:
+def _runs(episode_start: Tensor) -> list[tuple[int, int]]:
     """The stretches ``(start, end)`` of a sequence in which no row starts a new episode after the first step."""
-    cuts = [0, *(1 + first[1:].any(1).nonzero().flatten()).tolist(), len(first)]
+    cuts = [0, *(1 + episode_start[1:].any(1).nonzero().flatten()).tolist(), len(episode_start)]
     return list(pairwise(cuts))
 
 
@@ -42,16 +42,16 @@ class GRU(nn.Module):
         self.cell = nn.GRU(in_features, hidden)
         _init_gates(self.cell, 3)
 
-    def step(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """One step, see the module."""
-        state = torch.gru_cell(x, state * ~first[:, None], *self.cell.parameters())
+        state = torch.gru_cell(x, state * ~episode_start[:, None], *self.cell.parameters())
         return state, state
 
-    def sequence(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def sequence(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T steps, see the module."""
         outputs = []
-        for start, end in _runs(first):
-            y, state = self.cell(x[start:end], (state * ~first[start, :, None])[None])
+        for start, end in _runs(episode_start):
+            y, state = self.cell(x[start:end], (state * ~episode_start[start, :, None])[None])
             outputs.append(y)
             state = state[0]
         return torch.cat(outputs), state
@@ -67,17 +67,17 @@ class LSTM(nn.Module):
         _init_gates(self.cell, 4)
         nn.init.ones_(self.cell.get_parameter("bias_hh_l0").data[hidden : 2 * hidden])
 
-    def step(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """One step, see the module."""
-        h, c = (state * ~first[:, None]).chunk(2, -1)
+        h, c = (state * ~episode_start[:, None]).chunk(2, -1)
         h, c = torch.lstm_cell(x, (h, c), *self.cell.parameters())
         return h, torch.cat((h, c), -1)
 
-    def sequence(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def sequence(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T steps, see the module."""
         outputs = []
-        for start, end in _runs(first):
-            h, c = (state * ~first[start, :, None])[None].chunk(2, -1)
+        for start, end in _runs(episode_start):
+            h, c = (state * ~episode_start[start, :, None])[None].chunk(2, -1)
             y, (h, c) = self.cell(x[start:end], (h.contiguous(), c.contiguous()))
             outputs.append(y)
             state = torch.cat((h[0], c[0]), -1)
@@ -97,15 +97,15 @@ class SSM(nn.Module):
         scales = torch.logspace(math.log10(time_scales[0]), math.log10(time_scales[1]), hidden)
         self.decay = nn.Parameter(torch.log(scales - 1))  # sigmoid(log(s - 1)) = 1 - 1 / s
 
-    def step(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """One step, see the module."""
-        y, state = self.sequence(x[None], state, first[None])
+        y, state = self.sequence(x[None], state, episode_start[None])
         return y[0], state
 
-    def sequence(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def sequence(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T steps, see the module."""
         drive = self.input(x) * torch.sigmoid(-self.decay)
-        keep = torch.sigmoid(self.decay) * ~first[..., None]
+        keep = torch.sigmoid(self.decay) * ~episode_start[..., None]
         outputs = []
         for u, k in zip(drive.unbind(0), keep.unbind(0), strict=True):
             state = torch.addcmul(u, k, state)
@@ -129,18 +129,18 @@ class Hierarchy(nn.Module):
         self.out_features = 3 * hidden
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in self.sizes)
 
-    def step(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """One step, see the module."""
-        return self._chain("step", x, state, first)
+        return self._chain("step", x, state, episode_start)
 
-    def sequence(self, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def sequence(self, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T steps, see the module."""
-        return self._chain("sequence", x, state, first)
+        return self._chain("sequence", x, state, episode_start)
 
-    def _chain(self, form: str, x: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def _chain(self, form: str, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         outputs, states = [], []
         for memory, part, norm in zip(self.memories.values(), state.split(self.sizes, -1), self.norms, strict=True):
-            x, part = getattr(memory, form)(x, part, first)
+            x, part = getattr(memory, form)(x, part, episode_start)
             outputs.append(norm(x))
             states.append(part)
         return torch.cat(outputs, -1), torch.cat(states, -1)

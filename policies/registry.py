@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from puffer_envs.contract.actions import ActionSpec
     from puffer_envs.contract.layout import ObsLayout
 
 # name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
@@ -25,12 +26,12 @@ def preset(name: str, model_size: str) -> Any:
     return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
 
 
-def build(name: str, layout: "ObsLayout", num_actions: int, config: Any) -> Any:
+def build(name: str, layout: "ObsLayout", action: "ActionSpec", config: Any) -> Any:
     """Build the network ``name`` with the options ``config``, as `preset` gives them."""
-    return getattr(_module(name), TABLE[name][1])(layout, num_actions, config)
+    return getattr(_module(name), TABLE[name][1])(layout, action, config)
 
 
-def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: str, **overrides: Any) -> Any:
+def make_policy(name: str, layout: "ObsLayout", action: "ActionSpec", model_size: str, **overrides: Any) -> Any:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:
@@ -40,7 +41,7 @@ def make_policy(name: str, layout: "ObsLayout", num_actions: int, model_size: st
     options = [field.name for field in fields(config)]
     for option in overrides:
         _known(f"option of policy {name}", option, options)
-    return build(name, layout, num_actions, replace(config, **overrides))
+    return build(name, layout, action, replace(config, **overrides))
 
 
 def _module(name: str) -> ModuleType:

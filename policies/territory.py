@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from policies.actions import Categorical, Distribution, Factored
 from policies.blocks import BytePatches, orthogonal, unpack
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
+    from puffer_envs.contract.actions import ActionSpec
     from puffer_envs.contract.layout import ObsLayout
 
 SCALES = ("global", "local", "tactical")
 DIRECTIONS, INTENSITIES = 9, 5  # of an order; the last direction is to wait
-ATTACKS = DIRECTIONS * INTENSITIES  # where one builds too, each with nothing, a city or a defence post
 IMPOSSIBLE = -1e8  # logit; finite, as 0 times infinity is no number
 LARGEST = 65_535  # of the two bytes of a scalar
 # Means and deviations of the numbers at 256x256 while someone plays who waits four times in five. Between 0 and 1 they
@@ -141,9 +142,9 @@ class TerritoryPolicy(ActorCritic):
     centres: Tensor  # float32 [16], of the numbers
     spreads: Tensor  # float32 [16]
 
-    def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["large"]) -> None:
+    def __init__(self, layout: "ObsLayout", action: "ActionSpec", config: PolicyConfig = PRESETS["large"]) -> None:
         super().__init__()
-        self.layout, self.num_actions, self.config, self.history = layout, num_actions, config, config.history
+        self.layout, self.action, self.config, self.history = layout, action, config, config.history
         self.scales = SCALES if config.scales == "multi" else SCALES[:1]
         self.trunks = nn.ModuleList(self._trunk(name) for name in self.scales)
         numbers, gain = layout["scalars"].size // 2 + 3 * layout["odds"].size, 2**0.5
@@ -170,14 +171,14 @@ class TerritoryPolicy(ActorCritic):
         # where they wait half of the time, 87 with four fifths, 95 with nine tenths and 90 with nineteen twentieths.
         nn.init.constant_(self.actor.bias[DIRECTIONS - 1], math.log((DIRECTIONS - 1) * WAITING / (1 - WAITING)))
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
-        builds = num_actions // ATTACKS
-        self.builder = orthogonal(nn.Linear(config.hidden, builds), 0.01) if builds > 1 else None
+        builds = action.parts[1:]  # nothing, a city or a defence post, where one builds too
+        self.builder = orthogonal(nn.Linear(config.hidden, builds[0]), 0.01) if builds else None
         self.register_buffer("centres", torch.tensor(CENTRES), persistent=False)
         self.register_buffer("spreads", torch.tensor(SPREADS), persistent=False)
         self.register_buffer("weights", torch.zeros(len(self.scales)), persistent=False)
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows uint8 ``[B, R]`` or histories ``[B, H, R] -> logits [B, A], values [B]``."""
+    def forward(self, rows: Tensor) -> tuple[Distribution, Tensor]:
+        """Rows uint8 ``[B, R]`` or histories ``[B, H, R]`` -> distribution of ``[B]``, values ``[B]``."""
         rows = rows if rows.dim() == 3 else rows[:, None]
         now = rows[:, -1]
         possible = unpack(now, self.layout["directions"]) > 0
@@ -185,7 +186,7 @@ class TerritoryPolicy(ActorCritic):
         views = torch.stack([trunk(self._planes(rows, name)) for trunk, name in self._named()], 1)
         x = self._weighed(numbers, views)
         x = self.fuse(torch.cat([x, numbers], -1))
-        return self._with_buildings(self._attacks(x, possible), x), self.critic(x)[:, 0]
+        return self._orders(x, possible), self.critic(x)[:, 0]
 
     def _attacks(self, x: Tensor, possible: Tensor) -> Tensor:
         """Logits of a direction and of an intensity, ``[B, 45]``; the five ways to wait are one."""
@@ -195,9 +196,12 @@ class TerritoryPolicy(ActorCritic):
         waits = directions[:, -1:, None].expand(-1, 1, INTENSITIES) - math.log(INTENSITIES)
         return torch.cat([attacks, waits], 1).flatten(1)
 
-    def _with_buildings(self, attacks: Tensor, x: Tensor) -> Tensor:
-        """Logits of all pairs of an attack and a building, the sums of theirs: two choices apart from each other."""
-        return attacks if self.builder is None else (attacks[:, :, None] + self.builder(x)[:, None]).flatten(1)
+    def _orders(self, x: Tensor, possible: Tensor) -> Distribution:
+        """An attack, and apart from it a building where one builds too."""
+        attacks = self._attacks(x, possible)
+        if self.builder is None:
+            return Categorical(attacks)
+        return Factored(torch.cat([attacks, self.builder(x)], -1), self.action.parts)
 
     def _named(self) -> list[tuple[nn.Module, str]]:
         return list(zip(self.trunks, self.scales, strict=True))
@@ -237,6 +241,5 @@ class TerritoryPolicy(ActorCritic):
             return {}
         return {f"attention/{name}": weight for name, weight in zip(self.scales, self.weights, strict=True)}
 
-    def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, values = self(rows)
-        return logits, values, state
+    def step(self, rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor, Tensor]:
+        return *self(rows), state

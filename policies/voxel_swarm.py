@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from policies.actions import Categorical, Distribution
 from policies.blocks import orthogonal
 from policies.protocol import ActorCritic
 
 if TYPE_CHECKING:
+    from puffer_envs.contract.actions import ActionSpec
     from puffer_envs.contract.layout import ObsLayout
 
 TEXT_SIZE = 384  # numbers of a text's vector
@@ -48,9 +50,9 @@ class VoxelSwarmPolicy(ActorCritic):
     scales: Tensor
     texts: Tensor
 
-    def __init__(self, layout: "ObsLayout", num_actions: int, config: PolicyConfig = PRESETS["slim"]) -> None:
+    def __init__(self, layout: "ObsLayout", action: "ActionSpec", config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
-        self.layout, self.num_actions, self.config = layout, num_actions, config
+        self.layout, self.config = layout, config
         self.embedder = config.embedder if config.text_features else ""
         *sensed, _ = layout  # the text comes last
         scales = torch.cat([torch.full((field.size,), field.scale) for field in sensed])
@@ -63,7 +65,7 @@ class VoxelSwarmPolicy(ActorCritic):
         self.second = orthogonal(nn.Linear(config.hidden, config.hidden), gain)
         self.text = orthogonal(nn.Linear(TEXT_SIZE, max(1, config.text_features)), gain)
         self.fuse = orthogonal(nn.Linear(config.hidden + config.text_features, config.hidden), gain)
-        self.actor = orthogonal(nn.Linear(config.hidden, num_actions), 0.01)
+        self.actor = orthogonal(nn.Linear(config.hidden, action.num_inputs), 0.01)
         self.critic = orthogonal(nn.Linear(config.hidden, 1), 1.0)
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("texts", torch.zeros(1, TEXT_SIZE), persistent=False)
@@ -73,21 +75,20 @@ class VoxelSwarmPolicy(ActorCritic):
         other._buffers = self._buffers | {"texts": vectors.to(self.texts.device, torch.float32)}
         return other
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows ``[..., R] -> logits [..., A], values [...]``."""
+    def forward(self, rows: Tensor) -> tuple[Categorical, Tensor]:
+        """Rows ``[..., R]`` -> distribution of ``[...]``, values ``[...]``."""
         sensed = rows[..., : len(self.scales)].float() * self.scales
         x = torch.cat([sensed, (rows[..., self.arrival] == 0).float()], -1)
         x = F.relu(self.second(F.relu(self.first(x))))
         if self.config.text_features:
             x = torch.cat([x, F.embedding(self._text_number(rows), F.relu(self.text(self.texts)))], -1)
         x = F.relu(self.fuse(x))
-        return self.actor(x), self.critic(x)[..., 0]
+        return Categorical(self.actor(x)), self.critic(x)[..., 0]
 
     def _text_number(self, rows: Tensor) -> Tensor:
         number = rows[..., self.layout["text"].span].long()
         number = number[..., 0] + 256 * number[..., 1] if number.shape[-1] == 2 else number[..., 0]
         return number.clamp(max=len(self.texts) - 1)
 
-    def step(self, rows: Tensor, state: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, values = self(rows)
-        return logits, values, state
+    def step(self, rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor, Tensor]:
+        return *self(rows), state

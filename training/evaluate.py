@@ -28,12 +28,12 @@ from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
 from training.common import text
-from training.common.learner import Player
+from training.common.acting import Player
 from training.common.ledger import facts
-from training.evaluation.episodes import evaluate, evaluation_seed, rollout
+from training.evaluation.episodes import evaluate, evaluation_seed, frames_of_episode
 from training.evaluation.video import VideoError, write_video
-from training.off_policy.collect import QPlayer
-from training.on_policy.rollout import ActorCriticPlayer
+from training.off_policy.dqn import QPlayer
+from training.on_policy.runner import ActorCriticPlayer
 from training.run import cli, machine
 from training.run.config import RunConfig
 from training.run.environments import make_test_env
@@ -128,10 +128,10 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     except ValueError as error:  # of a ROM or a setting
         raise UserError(str(error)) from error
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, spec.num_actions, config.policy).to(device)
+    policy = policy_registry.build(network, spec.layout, spec.action, config.policy).to(device)
     saved = checkpoint.load(path, "cpu").parts["learner"]
     try:
-        policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["dqn"]["target"])
+        policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
     except RuntimeError as error:
         raise UserError(f"the weights in {path} do not fit these settings: {' '.join(str(error).split())}") from error
     if config.algo == "ppo":
@@ -200,7 +200,7 @@ def film(play: MakePlayer, config: RunConfig, test: dict[str, Any], stem: Path) 
     """Write a video of one episode."""
     env = make_test_env(config, test, 1)
     try:
-        print(write_video(rollout(play, env, 0, evaluation_seed(COMMAND, 0, config.seed)), stem))
+        print(write_video(frames_of_episode(play, env, 0, evaluation_seed(COMMAND, 0, config.seed)), stem))
     finally:
         env.close()
 

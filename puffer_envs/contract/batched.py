@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from puffer_envs.contract import state_file
+from puffer_envs.contract.actions import check
 from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.records import Episode, Event, FailedStart, Report, summarise
 from puffer_envs.contract.vector_env import VectorEnv
@@ -159,7 +160,7 @@ class BatchedEnv(VectorEnv):
 
     def send(self, actions: np.ndarray) -> None:
         """Step every row; the order of events is the contract that all games share."""
-        self.actions[:] = actions
+        self.actions[:] = check(self.spec.action, actions, self.num_agents)
         self._clear()
         known_events = len(self._events)
         self.act()
@@ -212,6 +213,7 @@ class BatchedEnv(VectorEnv):
     def _begin_episodes(self, rows: np.ndarray) -> None:
         # Agents of one environment begin and end together: the game's `finish` sees to it.
         agents = self.spec.agents_per_env
+        self.active[rows] = True
         envs = [env for env in (rows[::agents] // agents).tolist() if not self._begin_from_state(env)]
         if envs:
             self.begin_new(np.array(envs))
@@ -308,6 +310,7 @@ class BatchedEnv(VectorEnv):
         self.begin(env, state)
         self.start_state[env] = None
         rows = self.agent_ids[self._rows(env)]
+        self.active[rows] = True
         self._clear_episodes(rows)
         self.observe(self.observations, rows)
 
@@ -348,7 +351,15 @@ class BatchedEnv(VectorEnv):
         shared = {
             name: getattr(self, name)
             for name in (
-                *("observations", "rewards", "terminals", "truncations", "final_observations", "reward_terms"),
+                *(
+                    "observations",
+                    "rewards",
+                    "terminals",
+                    "truncations",
+                    "final_observations",
+                    "reward_terms",
+                    "active",
+                ),
                 *("milestones_held", "novelty_keys", "episode_step", "term_returns", "held_at_start", "reached_at"),
                 *("rng", "reset_requested"),
             )

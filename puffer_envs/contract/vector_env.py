@@ -53,23 +53,23 @@ def allocate_buffers(
         zeros: ``zeros(shape, dtype)``; the worker pool passes one that carves from shared memory.
     """
     n = num_envs * spec.agents_per_env
-    action, action_shape = spec.action_space, spec.action_space.shape or ()
-    action_dtype = action.dtype if isinstance(action, spaces.Box) else np.dtype(np.int32)
+    action = spec.action
     buffers = {
         "observations": zeros((n, spec.layout.size), spec.layout.dtype),
         "rewards": zeros((n,), np.float32),
         "terminals": zeros((n,), np.bool_),
         "truncations": zeros((n,), np.bool_),
         "masks": zeros((n,), np.bool_),  # False: the row is out of order, ignore it
-        "actions": zeros((n, *action_shape), action_dtype),
-        "teacher_actions": zeros((n, *action_shape), action_dtype),  # PufferLib asks for them
+        "active": zeros((n,), np.bool_),  # ours: False: the row acts, but nobody learns from it
+        "actions": zeros((n, *action.shape), action.dtype),
+        "teacher_actions": zeros((n, *action.shape), action.dtype),  # PufferLib asks for them
         # Ours, beside PufferLib's:
         "final_observations": zeros((n, spec.layout.size), spec.layout.dtype),  # valid where an episode just ended
         "reward_terms": zeros((n, len(spec.reward_weights)), np.float32),  # weighted
         "milestones_held": zeros((n, len(spec.milestones)), np.bool_),
         "novelty_keys": zeros((n,), np.uint64),  # where the last action led to: the key of episodic novelty
     }
-    buffers["masks"][:] = True
+    buffers["masks"][:] = buffers["active"][:] = True
     return buffers
 
 
@@ -81,6 +81,9 @@ class VectorEnv(PufferEnv):
 
     A row whose mask is False is out of order (its worker died): ignore it. When its mask rises again, it has begun a
     new episode with the observation delivered then, and that step was none of its own.
+
+    A row that is not ``active`` acts and is stepped, but is not learned from: it is eliminated, or an opponent plays
+    it. Games clear it and nobody else; each episode begins active unless the game says otherwise.
     """
 
     def __init__(self, spec: EnvSpec, num_envs: int, buf: dict[str, np.ndarray] | None = None) -> None:
@@ -97,6 +100,7 @@ class VectorEnv(PufferEnv):
         buf = buf if buf is not None else allocate_buffers(spec, num_envs)
         super().__init__(buf)
         self.final_observations = buf["final_observations"]
+        self.active = buf["active"]
         self.reward_terms = buf["reward_terms"]
         self.milestones_held = buf["milestones_held"]
         self.novelty_keys = buf["novelty_keys"]

@@ -52,7 +52,7 @@ class Emulator(Protocol):
     """One Game Boy. All keys are up between any two calls."""
 
     def step(self, action: int) -> None:
-        """One decision: press a key, let go of it, wait; the last frame is drawn."""
+        """One decision: press a key, let go of it, wait; the last frame is drawn. A key that there is not is none."""
 
     def read(self, out: np.ndarray) -> None:
         """The facts, as a raw row of `ram` (uint8 [RAW_SIZE])."""
@@ -132,6 +132,9 @@ class PyBoyEmulator:
 
     def step(self, action: int) -> None:
         pyboy = self._pyboy
+        if not 0 <= action < len(self._press):
+            self.idle(self._press_frames + self._rest_frames)
+            return
         self.hold(action)
         for _ in range(self._wait_presses):
             if not pyboy.memory[ram.JOY_IGNORE]:

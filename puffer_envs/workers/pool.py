@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from puffer_envs.contract.actions import check
 from puffer_envs.contract.batched import MAX_PENDING, BatchedEnv, starts_of
 from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.records import Episode, Event, FailedStart, Report, summarise
@@ -99,7 +100,7 @@ class WorkerPool(VectorEnv):
     def send(self, actions: np.ndarray) -> None:
         """Post one step to all workers."""
         self._check_idle()
-        self.actions[:] = actions
+        self.actions[:] = check(self.spec.action, actions, self.num_agents)
         running = [worker for worker in self.workers if worker.phase is Phase.RUNNING]
         self._asked = [worker for worker in running if self._supervisor.post(worker, STEP)]
 

@@ -4,16 +4,19 @@ import copy
 
 import pytest
 import torch
+from gymnasium import spaces
 
 from policies import registry
 from policies.pokemon_red import PRESETS, PolicyConfig
 from policies.registry import make_policy
+from puffer_envs.contract.actions import ActionSpec
 
 T, B, ACTIONS = 6, 5, 7
+SEVEN_KEYS = ActionSpec.of(spaces.Discrete(ACTIONS))
 
 
 def make(layout, size="slim", **overrides):
-    return make_policy("pokemon_red", layout, ACTIONS, size, **overrides)
+    return make_policy("pokemon_red", layout, SEVEN_KEYS, size, **overrides)
 
 
 def random_sequence(policy, observations, device):

@@ -3,10 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from gymnasium import spaces
 from torch.utils.flop_counter import FlopCounterMode
 
 from policies.blocks import BytePatches
 from policies.registry import make_policy
+from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.territory.state import DIRECTIONS, INTENSITIES, LAYOUT, NUM_ACTIONS
 
 SIZES = [("slim", {}), ("large", {}), ("large", {"scales": "single"})]
@@ -14,7 +16,7 @@ SIZES = [("slim", {}), ("large", {}), ("large", {"scales": "single"})]
 
 def policy_of(size="slim", **options):
     torch.manual_seed(0)
-    return make_policy("territory", LAYOUT, NUM_ACTIONS, size, **options)
+    return make_policy("territory", LAYOUT, ActionSpec.of(spaces.Discrete(NUM_ACTIONS)), size, **options)
 
 
 def rows_of(policy, count, possible=DIRECTIONS):
@@ -28,8 +30,8 @@ def rows_of(policy, count, possible=DIRECTIONS):
 
 def step(policy, rows):
     count = len(rows)
-    logits, values, _ = policy.step(rows, torch.zeros(count, 0), torch.zeros(count, dtype=torch.bool))
-    return logits, values
+    distribution, values, _ = policy.step(rows, torch.zeros(count, 0), torch.zeros(count, dtype=torch.bool))
+    return distribution.logits, values
 
 
 @pytest.mark.parametrize(("size", "options"), SIZES)
@@ -51,15 +53,20 @@ def test_impossible_directions_are_never_chosen():
 
 
 def test_attacks_and_buildings_are_chosen_apart():
-    """An action's number is attack * 3 + building; the probability of a pair is the product of theirs."""
+    """The probability of a pair is the product of theirs, and 45 + 3 numbers say it all."""
     torch.manual_seed(0)
-    policy = make_policy("territory", LAYOUT, NUM_ACTIONS * 3, "slim")
+    action = ActionSpec.of(spaces.MultiDiscrete([NUM_ACTIONS, 3]))
+    policy = make_policy("territory", LAYOUT, action, "slim")
     torch.nn.init.normal_(policy.builder.weight, std=0.1)
-    logits, _ = step(policy, rows_of(policy, 4, possible=3))
-    pairs = logits.softmax(-1).view(4, NUM_ACTIONS, 3)
-    torch.testing.assert_close(pairs, pairs.sum(2, keepdim=True) * pairs.sum(1, keepdim=True))
-    assert pairs.sum(1).std(0).max() > 0.01
-    assert (pairs.view(4, DIRECTIONS, INTENSITIES, 3)[:, 3:-1] == 0).all()
+    rows = rows_of(policy, 4, possible=3)
+    both, _, _ = policy.step(rows, torch.zeros(4, 0), torch.zeros(4, dtype=torch.bool))
+    attacks, buildings = both.logits.split([NUM_ACTIONS, 3], -1)
+    pair = torch.tensor([[7, 2]]).expand(4, 2)
+    wanted = attacks.log_softmax(-1)[:, 7] + buildings.log_softmax(-1)[:, 2]
+    torch.testing.assert_close(both.log_prob(pair), wanted)
+    assert buildings.softmax(-1).std(0).max() > 0.01
+    impossible = attacks.softmax(-1).view(4, DIRECTIONS, INTENSITIES)[:, 3:-1]
+    assert (impossible == 0).all()
 
 
 def test_directions_and_intensities_are_chosen_apart():

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from policies.voxel_swarm import PRESETS, TEXT_SIZE, PolicyConfig, VoxelSwarmPolicy
+from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.voxel_swarm.state import NUM_ACTIONS, ORIGINAL_LAYOUT, RELATIVE_LAYOUT
 
+ACTION = ActionSpec.of(spaces.Discrete(NUM_ACTIONS))
 LAYOUTS = {"relative": RELATIVE_LAYOUT, "original": ORIGINAL_LAYOUT}
 
 
@@ -20,17 +23,18 @@ def rows_of(layout, count: int = 7) -> torch.Tensor:
 @pytest.mark.parametrize("size", PRESETS)
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_logits_and_values_of_a_step(layout, size):
-    policy = VoxelSwarmPolicy(layout, NUM_ACTIONS, PRESETS[size])
+    policy = VoxelSwarmPolicy(layout, ACTION, PRESETS[size])
     policy = policy.reading(torch.randn(5, TEXT_SIZE))
     rows = rows_of(layout, 6)
-    logits, values, state = policy.step(rows, torch.zeros(6, 0), torch.ones(6, dtype=torch.bool))
+    distribution, values, state = policy.step(rows, torch.zeros(6, 0), torch.ones(6, dtype=torch.bool))
+    logits = distribution.logits
     assert (logits.shape, values.shape, state.shape) == ((6, NUM_ACTIONS), (6,), (6, 0))
     assert logits.isfinite().all()
     assert values.isfinite().all()
 
 
 def test_the_number_of_a_text_picks_its_vector():
-    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, ACTION)
     policy = policy.reading(torch.randn(300, TEXT_SIZE))
     rows = rows_of(RELATIVE_LAYOUT, 1).repeat(3, 1)
     rows[:, RELATIVE_LAYOUT["text"].span] = torch.tensor([[1, 1], [1, 0], [1, 1]], dtype=torch.uint8)  # 257, 1, 257
@@ -41,14 +45,14 @@ def test_the_number_of_a_text_picks_its_vector():
 
 
 def test_without_text_the_text_changes_nothing():
-    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS, PolicyConfig(text_features=0))
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, ACTION, PolicyConfig(text_features=0))
     rows = rows_of(RELATIVE_LAYOUT)
-    before = policy(rows)[0]
+    before = policy(rows)[0].logits
     policy = policy.reading(torch.randn(4, TEXT_SIZE))
-    assert torch.equal(policy(rows)[0], before)
+    assert torch.equal(policy(rows)[0].logits, before)
 
 
 def test_texts_are_no_part_of_the_weights():
-    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS)
+    policy = VoxelSwarmPolicy(RELATIVE_LAYOUT, ACTION)
     policy = policy.reading(torch.randn(9, TEXT_SIZE))
-    VoxelSwarmPolicy(RELATIVE_LAYOUT, NUM_ACTIONS).load_state_dict(policy.state_dict())
+    VoxelSwarmPolicy(RELATIVE_LAYOUT, ACTION).load_state_dict(policy.state_dict())

@@ -1,28 +1,31 @@
 """Histories of frames: the last ones of each row while acting, and those of sampled records."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from policies.protocol import ActorCritic
-from puffer_envs.contract.vector_env import VectorEnv
+from policies.protocol import Network
+
+if TYPE_CHECKING:
+    from puffer_envs.contract.layout import ObsLayout
 
 
-def stack_history(frames: Tensor, first: Tensor, history: int) -> Tensor:
+def stack_history(frames: Tensor, episode_start: Tensor, history: int) -> Tensor:
     """Stack each frame with those before it, without reaching into the episode before.
 
     Args:
-        frames: uint8 [history - 1 + L, B, F], consecutive frames of each sequence.
-        first: bool [history - 1 + L, B], True where an episode begins.
+        frames: [history - 1 + L, B, F], consecutive frames of each sequence.
+        episode_start: bool [history - 1 + L, B].
 
     Returns:
-        uint8 [L, B, history, F], oldest first. Before an episode's first frame that frame itself stands.
+        [L, B, history, F], oldest first. Before an episode's first frame that frame itself stands.
     """
-    total, batch = first.shape
+    total, batch = episode_start.shape
     length = total - history + 1
     at = torch.arange(total, device=frames.device)[:, None].expand(total, batch)
-    begin = torch.where(first, at, 0).cummax(dim=0).values
+    begin = torch.where(episode_start, at, 0).cummax(dim=0).values
     lags = torch.arange(history - 1, -1, -1, device=frames.device)
     now = at[history - 1 :, :, None]
     source = torch.maximum(now - lags, begin[history - 1 :, :, None])  # [L, B, history]
@@ -32,54 +35,53 @@ def stack_history(frames: Tensor, first: Tensor, history: int) -> Tensor:
     return stacked.reshape(length, batch, history, -1)
 
 
-class FrameHistory:
-    """The last frames of every row while acting: a ring that is indexed, never shifted."""
+def history_span(network: Network, layout: "ObsLayout") -> slice:
+    """The part of a row that a network is shown several of: a field, or the whole row."""
+    return layout[network.history_field].span if network.history_field else slice(0, layout.size)
 
-    def __init__(self, num_rows: int, history: int, frame_size: int, device: torch.device | str = "cpu") -> None:
-        self.ring = torch.zeros((num_rows, history, frame_size), dtype=torch.uint8, device=device)
-        self.cursor = 0
-        self.history = history
 
-    def push(self, frames: Tensor, first: Tensor) -> Tensor:
-        """Add the newest frame of each row, uint8 [N, F]; rows with `first` begin anew.
-
-        Returns:
-            uint8 [N, history, F], oldest first.
-        """
-        self.cursor = (self.cursor + 1) % self.history
-        fresh = first[:, None, None]
-        self.ring = torch.where(fresh, frames[:, None, :], self.ring)
-        self.ring[:, self.cursor] = frames
-        order = [(self.cursor + 1 + i) % self.history for i in range(self.history)]
-        return self.ring[:, order]
-
-    def state_dict(self) -> dict[str, Any]:
-        """The ring and its cursor."""
-        return {"ring": self.ring, "cursor": self.cursor}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        self.ring = state["ring"].to(self.ring.device)
-        self.cursor = int(state["cursor"])
+def torch_dtype(dtype: np.dtype) -> torch.dtype:
+    """The same dtype by torch's name."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 class History:
-    """What a policy is given while it acts: the rows as they are, or the last ones of each."""
+    """What a network is shown while it acts: the rows as they are, or the last frames of each.
 
-    def __init__(self, env: VectorEnv, policy: ActorCritic, device: torch.device) -> None:
-        self.frames = None
-        if policy.history > 1:
-            self.frames = FrameHistory(env.num_agents, policy.history, env.spec.layout.size, device)
+    A ring that is indexed, never shifted.
+    """
 
-    def push(self, rows: Tensor, first: Tensor) -> Tensor:
-        """Rows [N, R] -> [N, R] or [N, H, R]."""
-        return rows if self.frames is None else self.frames.push(rows, first)
+    def __init__(
+        self, num_rows: int, network: Network, layout: "ObsLayout", device: torch.device | str = "cpu"
+    ) -> None:
+        self.length, self.span = network.history, history_span(network, layout)
+        self.cursor = 0
+        self.ring: Tensor | None = None  # [N, H, F]
+        if self.length > 1:
+            size = self.span.stop - self.span.start
+            self.ring = torch.zeros((num_rows, self.length, size), dtype=torch_dtype(layout.dtype), device=device)
+
+    def push(self, rows: Tensor, episode_start: Tensor) -> Tensor:
+        """Add the newest frame of each row, [N, R]; rows that begin an episode forget the others.
+
+        Returns:
+            the rows [N, R] where one is all that is shown; else [N, H, F], oldest first.
+        """
+        if self.ring is None:
+            return rows
+        frames = rows[:, self.span]
+        self.cursor = (self.cursor + 1) % self.length
+        self.ring = torch.where(episode_start[:, None, None], frames[:, None, :], self.ring)
+        self.ring[:, self.cursor] = frames
+        order = [(self.cursor + 1 + i) % self.length for i in range(self.length)]
+        return self.ring[:, order]
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing where there is no history."""
-        return {} if self.frames is None else self.frames.state_dict()
+        """The ring and its cursor; nothing where there is none."""
+        return {} if self.ring is None else {"ring": self.ring, "cursor": self.cursor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        if self.frames is not None:
-            self.frames.load_state_dict(state)
+        if self.ring is not None:
+            self.ring = state["ring"].to(self.ring.device)
+            self.cursor = int(state["cursor"])

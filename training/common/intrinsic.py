@@ -14,6 +14,7 @@ from puffer_envs.contract.records import Event
 # Decisions that the statistics of the surprise look back on. All of the run would not do: the predictor gets better
 # and better, so on the scale of the beginning nothing would ever surprise again.
 RND_WINDOW = 10_000
+NOVEL = 1  # column of the places among the parts of `Curiosity.rewards`
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,29 @@ class EpisodicNovelty:
             dict(zip(np.asarray(keys).tolist(), np.asarray(counts).tolist(), strict=True))
             for keys, counts in zip(state["keys"], state["counts"], strict=True)
         ]
+
+
+class Curiosity:
+    """The rewards for the new of all rows: surprise, new places, milestones."""
+
+    def __init__(self, num_rows: int, feature_size: int, config: IntrinsicConfig, device: torch.device | str) -> None:
+        self.weights = {"rnd": config.rnd, "novel": config.novel, "bayes": config.bayes}
+        self.rnd = RND(num_rows, feature_size, config, device)
+        self.novelty = EpisodicNovelty(num_rows, config.novel_power)
+
+    def surprise(self, features: Tensor | None, alive: np.ndarray) -> np.ndarray:
+        """Of each row, float32 [N]; 0 where it pays nothing, as it is the dear one."""
+        if features is None or not self.weights["rnd"]:
+            return np.zeros(len(alive), np.float32)
+        return self.rnd.reward(features, alive)
+
+    def rewards(self, surprise: np.ndarray, keys: np.ndarray, events: Sequence[Event], theta: np.ndarray) -> np.ndarray:
+        """Unweighted parts, float32 [N, 3]: the surprise, and what the places (uint64 [N]) and milestones pay."""
+        return np.stack([surprise, self.novelty.reward(keys), milestone_bonus(events, theta, len(keys))], 1)
+
+    def forget(self, rows: np.ndarray) -> None:
+        """Begin anew in `rows` (indices), whose episodes ended."""
+        self.novelty.forget(rows)
 
 
 def milestone_bonus(events: Sequence[Event], theta: np.ndarray, num_rows: int) -> np.ndarray:

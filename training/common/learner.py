@@ -1,4 +1,4 @@
-"""What a run asks of whoever learns: `off_policy.OffPolicy` and `on_policy.OnPolicy` answer."""
+"""What a run asks of whoever learns: `on_policy.runner.OnPolicy` and `off_policy.runner.OffPolicy` answer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from puffer_envs.contract.vector_env import VectorEnv
+from training.common.acting import Player
 from training.common.ledger import Ledger, Step
 
 
@@ -16,15 +17,6 @@ class NonFiniteError(RuntimeError):
     def __init__(self, message: str, batch: dict[str, Any]) -> None:
         super().__init__(message)
         self.batch = batch
-
-
-class Player(Protocol):
-    """A policy playing in environments that nobody learns from."""
-
-    first: np.ndarray  # bool [N], set by who plays: the row's next observation begins an episode
-
-    def choose(self) -> np.ndarray:
-        """Actions int32 [N] for the environments' present observations; a memory moves on."""
 
 
 class Learner(Protocol):
@@ -54,6 +46,13 @@ class Learner(Protocol):
 
         Raises:
             NonFiniteError: the run must not go on.
+        """
+
+    def learn_last(self) -> Iterator[dict[str, float]]:
+        """Learn what would have been due with one more decision: the run is over.
+
+        Raises:
+            NonFiniteError: as `learn`.
         """
 
     def finish(self, theta: np.ndarray) -> Step:

@@ -9,7 +9,7 @@ import numpy as np
 
 from puffer_envs.contract.records import Episode
 from puffer_envs.contract.vector_env import VectorEnv
-from training.common.learner import Player
+from training.common.acting import Player
 from training.common.ledger import facts
 
 
@@ -78,16 +78,14 @@ def evaluate(
     for step in range(max_steps) if max_steps else itertools.count():
         if stop():
             return None
-        actions = player.choose()
         if step == max_steps - 1:
             env.request_reset(np.ones(env.num_envs, np.bool_))  # the cap: what has not ended ends here
-        env.step(actions)
+        player.advance()
         env.poll_events()
         lost |= ~env.masks
         for episode in env.poll_episodes():
             if not lost[episode.row]:
                 done.setdefault(episode.row, episode)
-        player.first[:] = env.terminals | env.truncations
         if len(done.keys() | set(np.flatnonzero(lost).tolist())) == env.num_agents:
             break
     whole = [row for row in range(0, env.num_agents, agents) if all(row + i in done for i in range(agents))]
@@ -112,16 +110,16 @@ def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv) -> E
     )
 
 
-def rollout(
+def frames_of_episode(
     make_player: Callable[[VectorEnv, int], Player], env: VectorEnv, steps: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Frames of one episode of a single environment, uint8 [H, W, 3] each; at most `steps` decisions, 0: all."""
+    """Pictures of one episode of a single environment, uint8 [H, W, 3] each; at most `steps` decisions, 0: all."""
     env.reset(seed)
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
     player = make_player(env, seed)
     yield env.render(0)
     for _ in range(steps) if steps else itertools.count():
-        env.step(player.choose())
+        player.advance()
         if (env.terminals | env.truncations).any():
             return
         yield env.render(0)

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from training.common.intrinsic import RND
-from training.off_policy.dqn import DQN
+from training.off_policy.protocol import Algorithm
 from training.off_policy.replay import SequenceBatch
 
 
@@ -13,16 +13,16 @@ class BackgroundLearner:
     """Trains on one batch at a time while the swarm goes on.
 
     An update that `start` begins is taken over by `take` at a later fixed point of the run, however long it took; until
-    then the swarm acts with the weights of the update before (`DQN.acting`, `RND.acting`). So one core learns while the
-    others emulate, and a run is the same function of its seed as if everything happened in turns.
+    then the swarm acts with the weights of the update before (`Algorithm.acting`, `RND.acting`). So one core learns
+    while the others emulate, and a run is the same function of its seed as if everything happened in turns.
     """
 
-    def __init__(self, dqn: DQN, rnd: RND) -> None:
-        self.dqn, self.rnd = dqn, rnd
+    def __init__(self, algorithm: Algorithm, rnd: RND | None) -> None:
+        self.algorithm, self.rnd = algorithm, rnd
         self.started = 0  # updates
         self.busy_seconds = 0.0
         # Two threads that use Apple's GPU can bring the process down (PyTorch issue 197805): there in turns.
-        in_turns = dqn.device.type == "mps"
+        in_turns = algorithm.device.type == "mps"
         self._thread = None if in_turns else ThreadPoolExecutor(1, thread_name_prefix="learner")
         self._running: Future[dict[str, float]] | None = None
 
@@ -45,14 +45,16 @@ class BackgroundLearner:
         if self._running is None:
             return None
         figures, self._running = self._running.result(), None
-        self.dqn.publish()
-        self.rnd.publish()
+        self.algorithm.publish()
+        if self.rnd is not None:
+            self.rnd.publish()
         return figures
 
     def _update(self, batch: SequenceBatch) -> dict[str, float]:
         begin = time.perf_counter()
-        figures, features = self.dqn.update(batch)
-        figures["rnd_loss"] = self.rnd.update(features)
+        figures, features = self.algorithm.update(batch)
+        if self.rnd is not None and features is not None:
+            figures["rnd_loss"] = self.rnd.update(features)
         self.busy_seconds += time.perf_counter() - begin
         return figures
 
@@ -65,16 +67,17 @@ class BackgroundLearner:
         """Both learners, and the update that has not been taken yet: it is waited for, and stays untaken."""
         untaken = None if self._running is None else self._running.result()
         return {
-            "dqn": self.dqn.state_dict(),
-            "rnd": self.rnd.state_dict(),
+            "algorithm": self.algorithm.state_dict(),
+            "rnd": None if self.rnd is None else self.rnd.state_dict(),
             "started": self.started,
             "untaken": untaken,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.dqn.load_state_dict(state["dqn"])
-        self.rnd.load_state_dict(state["rnd"])
+        self.algorithm.load_state_dict(state["algorithm"])
+        if self.rnd is not None:
+            self.rnd.load_state_dict(state["rnd"])
         self.started = int(state["started"])
         self._running = None
         if state["untaken"] is not None:

@@ -53,8 +53,8 @@ class DQNConfig:
     """Decisions over which epsilon falls from 1 to its place on the ladder."""
 
     def __post_init__(self) -> None:
-        for name in ("burn_in", "sequence", "n_step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
+        for name, least in (("burn_in", 0), ("sequence", 1), ("n_step", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is at least {least}, got {getattr(self, name)}")
         if self.epsilon_zeta != 0 and not self.epsilon_zeta > 1:
             raise ValueError(f"epsilon_zeta is 0 or above 1, got {self.epsilon_zeta}")

@@ -1,14 +1,19 @@
 """Recurrent double Q-learning on sequences: burn-in, n-step targets, truncation bootstraps, terminals do not."""
 
-import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policies.protocol import RecurrentQNetwork
+from policies.protocol import QNetwork
+from puffer_envs.contract.vector_env import VectorEnv
+from training.common.acting import Player, Seen
 from training.common.learner import NonFiniteError
 from training.off_policy.config import DQNConfig
+from training.off_policy.explore import Explorer
+from training.off_policy.networks import follow, frozen_copy
+from training.off_policy.protocol import Choice
 from training.off_policy.replay import SequenceBatch
 from training.off_policy.targets import n_step_targets, widen_gaps
 
@@ -33,12 +38,12 @@ class DQN:
     same moment had not in any. `acting` is its copy as of the last `publish`: an update may run in another thread.
     """
 
-    def __init__(self, policy: RecurrentQNetwork, config: DQNConfig, device: torch.device | str) -> None:
+    def __init__(self, policy: QNetwork, config: DQNConfig, device: torch.device | str) -> None:
         self.config = config
         self.device = torch.device(device)
         self.policy = policy.to(self.device)
-        self.target = _frozen_copy(self.policy)
-        self.acting = _frozen_copy(self.policy)
+        self.target = frozen_copy(self.policy)
+        self.acting = frozen_copy(self.policy)
         # Fused: a fifth of the time on a CPU, and no launch a tensor on a GPU.
         self.optimizer = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
@@ -60,8 +65,8 @@ class DQN:
         q, q_all, online_features = self._online(batch)
         with torch.no_grad():
             targets, target_features = self._targets(batch, q_all)
-        trained = ~batch.closing[burn:end]
-        actions = batch.actions[burn:end]
+        trained = ~batch.truncated[burn:end]
+        actions = batch.actions[burn:end].long()
         loss = td_loss(q, actions, targets, trained)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -82,57 +87,63 @@ class DQN:
     def _online(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Values of the trained records with gradient, of all records without, and features of the trained ones."""
         burn, end = self.config.burn_in, self.config.burn_in + self.config.sequence
-        with torch.no_grad():
-            q_burn, state = self.policy.sequence(
-                self._encode(self.policy, batch, 0, burn), batch.state, batch.first[:burn]
-            )
+        state, parts = batch.state, []
+        if burn:
+            with torch.no_grad():
+                warm_up = self._encode(self.policy, batch, 0, burn)
+                q_burn, state = self.policy.sequence(warm_up, state, batch.episode_start[:burn])
+            parts.append(q_burn)
         features = self._encode(self.policy, batch, burn, end)
-        q, state = self.policy.sequence(features, state, batch.first[burn:end])
+        q, state = self.policy.sequence(features, state, batch.episode_start[burn:end])
         with torch.no_grad():
             tail = self._encode(self.policy, batch, end, None)
-            q_tail, _ = self.policy.sequence(tail, state.detach(), batch.first[end:])
-        return q, torch.cat([q_burn, q.detach(), q_tail]), features.detach()
+            q_tail, _ = self.policy.sequence(tail, state.detach(), batch.episode_start[end:])
+        return q, torch.cat([*parts, q.detach(), q_tail]), features.detach()
 
     def _targets(self, batch: SequenceBatch, q_online: Tensor) -> tuple[Tensor, Tensor]:
         """n-step targets of the trained records, the online network chooses and the target network judges; features."""
         burn, end = self.config.burn_in, self.config.burn_in + self.config.sequence
         features = self._encode(self.target, batch, 0, None)
-        q_target, _ = self.target.sequence(features, batch.state, batch.first)
+        q_target, _ = self.target.sequence(features, batch.state, batch.episode_start)
         best = q_online.argmax(-1, keepdim=True)
         bootstrap = q_target.gather(-1, best)[..., 0]
         targets = n_step_targets(
             batch.rewards[burn:],
             batch.terminal[burn:],
-            batch.closing[burn:],
+            batch.truncated[burn:],
             bootstrap[burn:],
             self.config.gamma,
             self.config.n_step,
         )
-        targets = widen_gaps(targets, q_target[burn:end], batch.actions[burn:end], self.config.advantage_learning)
+        targets = widen_gaps(
+            targets, q_target[burn:end], batch.actions[burn:end].long(), self.config.advantage_learning
+        )
         return targets, features[burn:end]
 
     @staticmethod
-    def _encode(policy: RecurrentQNetwork, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
+    def _encode(policy: QNetwork, batch: SequenceBatch, begin: int, end: int | None) -> Tensor:
         rows, frames = batch.rows[begin:end], batch.frames[begin:end]
         features = policy.encode(rows.flatten(0, 1), frames.flatten(0, 1))
         return features.unflatten(0, rows.shape[:2])
 
-    @torch.no_grad()
     def _follow(self) -> None:
         """Let the target network follow: Polyak each update, or a copy each `target_sync` updates."""
-        if self.config.target_sync:
-            if self.updates % self.config.target_sync == 0:
-                self.target.load_state_dict(self.policy.state_dict())
-            return
-        for target, online in zip(self.target.parameters(), self.policy.parameters(), strict=True):
-            target.lerp_(online, self.config.tau)
+        if not self.config.target_sync:
+            follow(self.target, self.policy, self.config.tau)
+        elif self.updates % self.config.target_sync == 0:
+            follow(self.target, self.policy, 1)
 
-    @torch.no_grad()
     def publish(self) -> None:
         """Act with the averaged weights as they are now; with the online network's where the target is synced."""
-        source = self.policy if self.config.target_sync else self.target
-        for acting, parameter in zip(self.acting.parameters(), source.parameters(), strict=True):
-            acting.copy_(parameter)
+        follow(self.acting, self.policy if self.config.target_sync else self.target, 1)
+
+    def behaviour(self, num_rows: int, seed: int) -> "EpsilonGreedy":
+        """How the swarm acts while it learns."""
+        return EpsilonGreedy(self.acting, num_rows, self.config, seed)
+
+    def player(self, env: VectorEnv, seed: int, random_share: float) -> "QPlayer":
+        """Who plays evaluations and videos."""
+        return QPlayer(env, self.acting, random_share, seed, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """The three networks, the optimiser and the counter."""
@@ -155,9 +166,50 @@ class DQN:
         self.updates = int(state["updates"])
 
 
-def _frozen_copy(policy: RecurrentQNetwork) -> RecurrentQNetwork:
-    twin = copy.deepcopy(policy).requires_grad_(False)
-    for module in twin.modules():
-        if isinstance(module, nn.RNNBase):
-            module.flatten_parameters()  # a copy scatters them, and cuDNN would gather them at every call
-    return twin
+class EpsilonGreedy:
+    """`runner.Behaviour` of a Q-network: its best actions, but for those that an `Explorer` draws."""
+
+    def __init__(self, network: QNetwork, num_rows: int, config: DQNConfig, seed: int) -> None:
+        self.network = network
+        self.explorer = Explorer(num_rows, network.num_actions, config)
+        self.rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        self.epsilon = np.ones(num_rows)
+
+    def choose(self, seen: Seen, global_step: int) -> Choice:
+        features = self.network.encode(seen.rows, seen.given)
+        q, state = self.network.step(features, seen.state, seen.episode_start)
+        greedy = q.argmax(-1).cpu().numpy().astype(np.int32)
+        self.epsilon = self.explorer.epsilon(global_step)
+        return Choice(self.explorer.choose(greedy, self.epsilon, self.rng), features, state)
+
+    def observe(self, new: np.ndarray) -> None:
+        self.explorer.observe(new)
+
+    def forget(self, rows: np.ndarray) -> None:
+        self.explorer.forget(rows)
+
+    def figures(self) -> dict[str, float]:
+        return {"epsilon": float(self.epsilon.mean()), "random_share": self.explorer.take_random_share()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"explorer": self.explorer.state_dict(), "rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.explorer.load_state_dict(state["explorer"])
+        self.rng.bit_generator.state = state["rng"]
+
+
+class QPlayer(Player):
+    """The best action, but for a share ``epsilon`` of random ones."""
+
+    def __init__(self, env: VectorEnv, policy: QNetwork, epsilon: float, seed: int, device: torch.device | str) -> None:
+        super().__init__(env, policy, device)
+        self.policy, self.epsilon = policy, epsilon
+        self.rng = np.random.default_rng(seed)
+
+    def choose(self, seen: Seen) -> np.ndarray:
+        features = self.policy.encode(seen.rows, seen.given)
+        q, self.acting.state = self.policy.step(features, seen.state, seen.episode_start)
+        best = q.argmax(-1).cpu().numpy().astype(np.int32)
+        draws = self.rng.integers(0, self.policy.num_actions, len(best), dtype=np.int32)
+        return np.where(self.rng.random(len(best)) < self.epsilon, draws, best)

@@ -29,6 +29,7 @@ class Explorer:
         self.left = np.zeros(num_rows, np.int64)  # decisions that the row's random action still goes on
         self.action = np.zeros(num_rows, np.int32)
         self.bored = np.zeros(num_rows, np.int64)  # decisions since the last new place
+        self.decisions = self.random = 0  # since `take_random_share`
 
     def epsilon(self, step: int) -> np.ndarray:
         """Probability of each row that a random action begins, float64 [N]."""
@@ -47,7 +48,15 @@ class Explorer:
         self.left = np.where(begins, lasts, self.left)
         random = self.left > 0
         self.left -= random
+        self.decisions += n
+        self.random += int(random.sum())
         return np.where(random, self.action, greedy)
+
+    def take_random_share(self) -> float:
+        """Share of the decisions since the last call that were random: more than epsilon, as random actions last."""
+        share = self.random / max(self.decisions, 1)
+        self.decisions = self.random = 0
+        return share
 
     def observe(self, new: np.ndarray) -> None:
         """Which rows came to a new place, bool [N]."""
@@ -59,9 +68,16 @@ class Explorer:
         self.bored[rows] = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Which random actions go on, and how bored each row is."""
-        return {"left": self.left.copy(), "action": self.action.copy(), "bored": self.bored.copy()}
+        """Which random actions go on, how bored each row is, and how many decisions were random."""
+        return {
+            "left": self.left.copy(),
+            "action": self.action.copy(),
+            "bored": self.bored.copy(),
+            "decisions": self.decisions,
+            "random": self.random,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.left[:], self.action[:], self.bored[:] = state["left"], state["action"], state["bored"]
+        self.decisions, self.random = int(state["decisions"]), int(state["random"])

@@ -11,12 +11,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.common.history import stack_history
+from policies.actions import stored
+from policies.protocol import Network
+from puffer_envs.contract.game import EnvSpec
+from training.common.history import history_span, stack_history, torch_dtype
 
-# Records between two stored recurrent states; sequences begin only there.
-STATE_STRIDE = 8
+# Records between two stored recurrent states, at the most.
+LONGEST_STRIDE = 8
 # Records of a stream in one checkpoint file.
 SEGMENT = 256
+
+
+def stride_of(sequence: int, state_size: int) -> int:
+    """Records between two places where sequences may begin; ``sequence`` of each are trained.
+
+    A recurrent state is stored at each such place. Every record must be trained from one of them, so the stride is no
+    longer than what is trained; it is a power of two, so that segments are whole strides.
+    """
+    if not state_size:
+        return 1
+    return 1 << (min(sequence, LONGEST_STRIDE).bit_length() - 1)
 
 
 def stream_length(capacity: int, num_rows: int, segment: int = SEGMENT) -> int:
@@ -27,13 +41,13 @@ def stream_length(capacity: int, num_rows: int, segment: int = SEGMENT) -> int:
 class SequenceBatch(NamedTuple):
     """Sequences of L = burn_in + sequence + n_step records, time first, B of them."""
 
-    rows: Tensor  # uint8 [L, B, R] packed observations
-    frames: Tensor  # uint8 [L, B, H, F] history of the frame field, oldest first
-    first: Tensor  # bool [L, B] first record of an episode: the recurrent state is reset before it
-    actions: Tensor  # int64 [L, B]
+    rows: Tensor  # [L, B, R] packed observations
+    frames: Tensor  # [L, B, H, F] history of the frames, oldest first; the rows once more where H is 1
+    episode_start: Tensor  # bool [L, B]: the recurrent state is reset before it
+    actions: Tensor  # [L, B, *action shape], as stored (`policies.actions.stored`)
     rewards: Tensor  # float32 [L, B]
     terminal: Tensor  # bool [L, B] the action ended the episode for good: nothing follows
-    closing: Tensor  # bool [L, B] final observation of a truncated episode: no action was taken
+    truncated: Tensor  # bool [L, B] final observation of a truncated episode: no action was taken
     state: Tensor  # float32 [B, S] recurrent state before the first record
 
 
@@ -42,11 +56,10 @@ class SequenceReplay:
 
     Args:
         capacity: records in all, shared out among `num_rows` streams by `stream_length`.
-        row_size: elements R of a packed observation.
-        frame_span: slice of the row that holds one frame of the history.
-        history: frames H that the network sees at once.
-        state_size: elements S of the recurrent state.
+        spec: of the game, whose rows and actions are stored as they are.
+        network: whose history and recurrent states they go with.
         sequence_length: records L of a sampled sequence.
+        stride: records between two places where sequences may begin (`stride_of`).
         segment: records of a stream in one checkpoint file, see `segments`.
         device: where everything lies; a GPU holds a replay of 400,000 records of 2 kB easily.
     """
@@ -55,27 +68,32 @@ class SequenceReplay:
         self,
         capacity: int,
         num_rows: int,
-        row_size: int,
-        frame_span: slice,
-        history: int,
-        state_size: int,
+        spec: EnvSpec,
+        network: Network,
         sequence_length: int,
         *,
+        stride: int = LONGEST_STRIDE,
         segment: int = SEGMENT,
         device: torch.device | str = "cpu",
     ) -> None:
         self.length = stream_length(capacity, num_rows, segment)  # T
-        self.num_rows, self.segment = num_rows, segment
-        self.frame_span, self.history, self.sequence_length = frame_span, history, sequence_length
+        self.num_rows, self.segment, self.stride = num_rows, segment, stride
+        self.span, self.history = history_span(network, spec.layout), network.history
+        self.sequence_length = sequence_length
         self.device = torch.device(device)
         n, t = num_rows, self.length
-        self.rows = torch.zeros((n, t, row_size), dtype=torch.uint8, device=device)
-        self.actions = torch.zeros((n, t), dtype=torch.uint8, device=device)
-        self.rewards = torch.zeros((n, t), dtype=torch.float32, device=device)
-        self.first = torch.zeros((n, t), dtype=torch.bool, device=device)
-        self.terminal = torch.zeros((n, t), dtype=torch.bool, device=device)
-        self.closing = torch.zeros((n, t), dtype=torch.bool, device=device)
-        self.states = torch.zeros((n, t // STATE_STRIDE, state_size), dtype=torch.float32, device=device)
+        action_dtype, action_shape = stored(spec.action)
+
+        def zeros(dtype: torch.dtype, *shape: int) -> Tensor:
+            return torch.zeros((n, *shape), dtype=dtype, device=device)
+
+        self.rows = zeros(torch_dtype(spec.layout.dtype), t, spec.layout.size)
+        self.actions = zeros(action_dtype, t, *action_shape)
+        self.rewards = zeros(torch.float32, t)
+        self.episode_start = zeros(torch.bool, t)
+        self.terminal = zeros(torch.bool, t)
+        self.truncated = zeros(torch.bool, t)
+        self.states = zeros(torch.float32, t // stride, network.state_size)
         self.count = np.zeros(n, np.int64)  # records ever written to each stream
 
     @property
@@ -89,38 +107,38 @@ class SequenceReplay:
         streams: np.ndarray,
         rows: Tensor,
         state: Tensor,
-        first: Tensor,
+        episode_start: Tensor,
         actions: Tensor,
         rewards: Tensor,
         terminal: Tensor,
     ) -> None:
         """One record to each of `streams` (int64 indices [n]); all tensors are of all N rows."""
         at = self._advance(streams, rows, state)
-        pick, slot = at
-        self.first[at] = first[pick]
-        self.actions[at] = actions[pick].to(torch.uint8)
+        pick, _ = at
+        self.episode_start[at] = episode_start[pick]
+        self.actions[at] = actions[pick].to(self.actions.dtype)
         self.rewards[at] = rewards[pick]
         self.terminal[at] = terminal[pick]
-        self.closing[pick, slot] = False
+        self.truncated[at] = False
 
     def close(self, streams: np.ndarray, final_rows: Tensor, state: Tensor) -> None:
         """End the episodes of `streams` by truncation, with their final observations (of all N rows)."""
         at = self._advance(streams, final_rows, state)
-        self.first[at] = False
+        self.episode_start[at] = False
         self.actions[at] = 0
         self.rewards[at] = 0.0
         self.terminal[at] = False
-        self.closing[at] = True
+        self.truncated[at] = True
 
     def _advance(self, streams: np.ndarray, rows: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         slots = self.count[streams] % self.length
         pick = torch.from_numpy(streams).to(self.device)
         slot = torch.from_numpy(slots).to(self.device)
         self.rows[pick, slot] = rows[pick]
-        starts = slots % STATE_STRIDE == 0
+        starts = slots % self.stride == 0
         if starts.any():
             chosen = torch.from_numpy(streams[starts]).to(self.device)
-            block = torch.from_numpy(slots[starts] // STATE_STRIDE).to(self.device)
+            block = torch.from_numpy(slots[starts] // self.stride).to(self.device)
             self.states[chosen, block] = state[chosen]
         self.count[streams] += 1
         return pick, slot
@@ -133,9 +151,9 @@ class SequenceReplay:
         """
         oldest = np.maximum(self.count - self.length, 0)
         margin = np.where(oldest > 0, self.history - 1, 0)
-        first = -(-(oldest + margin) // STATE_STRIDE) * STATE_STRIDE
+        first = -(-(oldest + margin) // self.stride) * self.stride
         last = self.count - self.sequence_length
-        return first, np.maximum((last - first) // STATE_STRIDE + 1, 0)
+        return first, np.maximum((last - first) // self.stride + 1, 0)
 
     def sample(self, batch: int, generator: np.random.Generator) -> SequenceBatch:
         """Sequences drawn uniformly from all starts.
@@ -150,7 +168,7 @@ class SequenceReplay:
         draw = generator.integers(0, ends[-1], size=batch)
         stream = np.searchsorted(ends, draw, side="right")
         nth = draw - (ends[stream] - available[stream])
-        return self.gather(stream, first[stream] + nth * STATE_STRIDE)
+        return self.gather(stream, first[stream] + nth * self.stride)
 
     def gather(self, stream: np.ndarray, start: np.ndarray) -> SequenceBatch:
         """The sequences of `stream` that begin at the absolute positions `start`, int64 [B] each."""
@@ -160,19 +178,19 @@ class SequenceReplay:
         streams = torch.from_numpy(stream).to(self.device)
         flat = (streams[:, None] * self.length + slots).T  # [pad + L, B]
         rows = _take(self.rows, flat)
-        first = _take(self.first, flat)
-        first[:pad] &= torch.from_numpy((start[:, None] + window[:pad] >= 0).T).to(self.device)
-        first[pad] |= torch.from_numpy(start == 0).to(self.device)
+        episode_start = _take(self.episode_start, flat)
+        episode_start[:pad] &= torch.from_numpy((start[:, None] + window[:pad] >= 0).T).to(self.device)
+        episode_start[pad] |= torch.from_numpy(start == 0).to(self.device)
         inside = flat[pad:]
-        block = torch.from_numpy((start % self.length) // STATE_STRIDE).to(self.device)
+        block = torch.from_numpy((start % self.length) // self.stride).to(self.device)
         return SequenceBatch(
             rows=rows[pad:],
-            frames=stack_history(rows[..., self.frame_span], first, self.history),
-            first=first[pad:],
-            actions=_take(self.actions, inside).long(),
+            frames=stack_history(rows[..., self.span], episode_start, self.history) if pad else rows,
+            episode_start=episode_start[pad:],
+            actions=_take(self.actions, inside),
             rewards=_take(self.rewards, inside),
             terminal=_take(self.terminal, inside),
-            closing=_take(self.closing, inside),
+            truncated=_take(self.truncated, inside),
             state=self.states[streams, block],
         )
 
@@ -227,10 +245,10 @@ class SequenceReplay:
             self.load_segment(int(block), parts)
 
     def _slices(self, begin: int, end: int) -> tuple[slice, slice]:
-        return slice(begin, end), slice(begin // STATE_STRIDE, end // STATE_STRIDE)
+        return slice(begin, end), slice(begin // self.stride, end // self.stride)
 
     def _parts(self, part: slice, blocks: slice) -> dict[str, Tensor]:
-        names = ("rows", "actions", "rewards", "first", "terminal", "closing")
+        names = ("rows", "actions", "rewards", "episode_start", "terminal", "truncated")
         parts = {name: getattr(self, name)[:, part] for name in names}
         return parts | {"states": self.states[:, blocks]}
 

@@ -5,15 +5,15 @@ from torch import Tensor
 
 
 def n_step_targets(
-    rewards: Tensor, terminal: Tensor, closing: Tensor, bootstrap: Tensor, gamma: float, n_step: int
+    rewards: Tensor, terminal: Tensor, truncated: Tensor, bootstrap: Tensor, gamma: float, n_step: int
 ) -> Tensor:
     """Returns of up to n steps, then the value of the record that follows.
 
     G_k = r_k + gamma r_k+1 + ... + gamma^m V(k + m), where m = n, or fewer when the episode ends inside: a terminal
-    action is followed by nothing, a truncation by the value of its closing record.
+    action is followed by nothing, a truncation by the value of its final observation.
 
     Args:
-        rewards: float32 [K + n, B], likewise `terminal` and `closing` (bool).
+        rewards: float32 [K + n, B], likewise `terminal` and `truncated` (bool).
         bootstrap: float32 [K + n, B], the value of each record.
 
     Returns:
@@ -25,7 +25,7 @@ def n_step_targets(
     value = bootstrap[:length]
     for m in range(n_step):
         here = slice(m, m + length)
-        alive = alive & ~closing[here]
+        alive = alive & ~truncated[here]
         target = target + torch.where(alive, gamma**m * rewards[here], 0.0)
         value = torch.where(alive, gamma ** (m + 1) * bootstrap[m + 1 : m + 1 + length], value)
         value = torch.where(alive & terminal[here], 0.0, value)

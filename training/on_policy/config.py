@@ -1,6 +1,7 @@
 """The settings of learners that train on what the policy has just done."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class PPOConfig:
     gae_lambda: float = 0.95
     """Weight of longer returns in generalised advantage estimation."""
     learning_rate: float = 1e-3
-    """Of Adam at the start; it falls to 0 over the run."""
+    """Of Adam at the start."""
+    anneal: Literal["linear", "none"] = "linear"
+    """linear: the learning rate falls to 0 at --total-steps, also where a resume has moved them; none: it stays."""
     adam_eps: float = 1e-5
     """Of Adam."""
     clip_coef: float = 0.2

@@ -15,32 +15,35 @@ from training.on_policy.rollout import Rollout
 class Minibatch(NamedTuple):
     """Decisions to learn from, each [T, B], or [B] where their order does not matter."""
 
-    actions: Tensor  # int64
+    actions: Tensor  # [..., *action shape]
     logprobs: Tensor  # float32, of the policy that acted
     values: Tensor  # float32, of the critic then
     advantages: Tensor  # float32
     returns: Tensor  # float32
-    alive: Tensor  # bool, others do not count
+    mask: Tensor  # bool, others do not count
 
 
-def ppo_loss(logits: Tensor, values: Tensor, batch: Minibatch, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
+def ppo_loss(
+    logprobs: Tensor, entropies: Tensor, values: Tensor, batch: Minibatch, config: PPOConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The clipped objective, the value's loss and the entropy; the loss to descend and its parts.
 
     Args:
-        logits: float32 [..., A]. values: float32 [...], of the policy as it is now.
+        logprobs: float32 [...], of the stored actions, of the policy as it is now; so are the others.
+        entropies: float32 [...].
+        values: float32 [...].
     """
-    logprobs = logits.log_softmax(-1)
-    logratio = logprobs.gather(-1, batch.actions[..., None])[..., 0] - batch.logprobs
+    logratio = logprobs - batch.logprobs
     ratio = logratio.exp()
-    advantages = normalised(batch.advantages, batch.alive) if config.norm_adv else batch.advantages
+    advantages = normalised(batch.advantages, batch.mask) if config.norm_adv else batch.advantages
     clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
-    pg_loss = mean(torch.maximum(-advantages * ratio, -advantages * clipped), batch.alive)
-    v_loss = mean(value_loss(values, batch, config), batch.alive)
-    entropy = mean(-(logprobs.exp() * logprobs).sum(-1), batch.alive)
+    pg_loss = mean(torch.maximum(-advantages * ratio, -advantages * clipped), batch.mask)
+    v_loss = mean(value_loss(values, batch, config), batch.mask)
+    entropy = mean(entropies, batch.mask)
     loss = pg_loss - config.ent_coef * entropy + config.vf_coef * v_loss
     with torch.no_grad():
-        approx_kl = mean((ratio - 1) - logratio, batch.alive)  # http://joschu.net/blog/kl-approx.html
-        clipfrac = mean(((ratio - 1).abs() > config.clip_coef).float(), batch.alive)
+        approx_kl = mean((ratio - 1) - logratio, batch.mask)  # http://joschu.net/blog/kl-approx.html
+        clipfrac = mean(((ratio - 1).abs() > config.clip_coef).float(), batch.mask)
     parts = {"loss": loss, "pg_loss": pg_loss, "v_loss": v_loss, "entropy": entropy}
     return loss, {name: part.detach() for name, part in parts.items()} | {"approx_kl": approx_kl, "clipfrac": clipfrac}
 
@@ -54,15 +57,15 @@ def value_loss(values: Tensor, batch: Minibatch, config: PPOConfig) -> Tensor:
     return 0.5 * error
 
 
-def mean(x: Tensor, alive: Tensor) -> Tensor:
+def mean(x: Tensor, mask: Tensor) -> Tensor:
     """Over the decisions that count."""
-    return (x * alive).sum() / alive.sum().clamp(min=1)
+    return (x * mask).sum() / mask.sum().clamp(min=1)
 
 
-def normalised(advantages: Tensor, alive: Tensor) -> Tensor:
+def normalised(advantages: Tensor, mask: Tensor) -> Tensor:
     """Mean 0 and deviation 1 over the decisions that count."""
-    centre = advantages - mean(advantages, alive)
-    return centre / (mean(centre.square(), alive).sqrt() + 1e-8)
+    centre = advantages - mean(advantages, mask)
+    return centre / (mean(centre.square(), mask).sqrt() + 1e-8)
 
 
 class PPO:
@@ -80,7 +83,7 @@ class PPO:
         """Learn from one segment.
 
         Args:
-            progress: share of the run that is over: the learning rate falls with it.
+            progress: share of the run that is over: an annealed learning rate falls with it.
 
         Returns:
             figures of the last minibatch, and the explained variance of the values that acted.
@@ -90,7 +93,7 @@ class PPO:
         """
         config = self.config
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * max(0.0, 1.0 - progress)
+            group["lr"] = config.learning_rate * (max(0.0, 1.0 - progress) if config.anneal == "linear" else 1.0)
         advantages, returns = rollout.advantages(config.gamma, config.gae_lambda)
         parts: dict[str, Tensor] = {}
         for index in self._minibatches(rollout):
@@ -98,7 +101,7 @@ class PPO:
             if config.target_kl is not None and parts["approx_kl"] > config.target_kl:
                 break
         self.updates += 1
-        parts["explained_variance"] = explained_variance(rollout.values, returns, rollout.alive)
+        parts["explained_variance"] = explained_variance(rollout.values, returns, rollout.mask)
         figures = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
         if not math.isfinite(figures["loss"]) or not math.isfinite(figures["grad_norm"]):
             what = f"loss {figures['loss']}, gradient norm {figures['grad_norm']} in update {self.updates}"
@@ -112,21 +115,22 @@ class PPO:
 
     def _minibatches(self, rollout: Rollout) -> list[Tensor]:
         """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory."""
-        count = rollout.first.shape[1] if self.policy.state_size else rollout.first.numel()
+        count = rollout.mask.shape[1] if self.policy.state_size else rollout.mask.numel()
         orders = [torch.randperm(count, generator=self.generator) for _ in range(self.config.update_epochs)]
         return [part.to(self.device) for order in orders for part in order.chunk(self.config.num_minibatches)]
 
     def _step(self, rollout: Rollout, index: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
-        stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.alive)
+        stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.mask)
         if self.policy.state_size:  # whole rows, so that a memory sees them in order
             batch = Minibatch(*(each[:, index] for each in stored))
-            rows, state, first = rollout.rows[:, index], rollout.state[index], rollout.first[:, index]
-            logits, values = self.policy.sequence(rows, state, first)
+            rows, state, episode_start = rollout.rows[:, index], rollout.state[index], rollout.episode_start[:, index]
+            distribution, values = self.policy.sequence(rows, state, episode_start)
         else:
             batch = Minibatch(*(each.flatten(0, 1)[index] for each in stored))
-            state, first = rollout.state[:0].new_zeros(len(index), 0), rollout.first.flatten()[index]
-            logits, values, _ = self.policy.step(rollout.stacked(index), state, first)
-        loss, parts = ppo_loss(logits, values, batch, self.config)
+            state, episode_start = rollout.state[:0].new_zeros(len(index), 0), rollout.episode_start.flatten()[index]
+            distribution, values, _ = self.policy.step(rollout.given(index), state, episode_start)
+        logprobs, entropies = distribution.log_prob(batch.actions), distribution.entropy()
+        loss, parts = ppo_loss(logprobs, entropies, values, batch, self.config)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parts |= self.policy.figures()
@@ -147,11 +151,13 @@ class PPO:
         """Inverse of `state_dict`."""
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:  # a resumed run may have been given another; the rate is set anew
+            group["eps"] = self.config.adam_eps
         self.generator.set_state(state["generator"])
         self.updates = int(state["updates"])
 
 
-def explained_variance(values: Tensor, returns: Tensor, alive: Tensor) -> Tensor:
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
     """1 - Var[returns - values] / Var[returns], over the decisions that count; NaN where all returns are one."""
-    y, error = returns[alive], (returns - values)[alive]
+    y, error = returns[mask], (returns - values)[mask]
     return 1 - error.var(correction=0) / y.var(correction=0)

@@ -3,26 +3,43 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from policies.protocol import ActorCritic
 from puffer_envs.contract.vector_env import VectorEnv
 from training.common import text
+from training.common.acting import Acting, Player, Seen
 from training.common.ledger import Ledger, Step
 from training.on_policy.config import PPOConfig
 from training.on_policy.ppo import PPO
-from training.on_policy.rollout import ActorCriticPlayer, Rollout, RolloutCollector
+from training.on_policy.rollout import Rollout
+
+
+class Decision(NamedTuple):
+    """What a step of all rows will be stored with once it is known what came of it."""
+
+    seen: Seen
+    actions: Tensor  # [N, *action shape]
+    logprobs: Tensor  # float32 [N]
+    values: Tensor  # float32 [N]
+    active: np.ndarray  # bool [N], the rows that are learned from
 
 
 class OnPolicy:
-    """`learner.Learner` over PPO.
+    """`learner.Learner` over PPO: it fills a `Rollout` and updates on it; the environments go on from one to the next.
+
+    The values that a segment bootstraps from are those of the decision after its last. So that decision, the first of
+    the next segment, is made by the policy that the update is about to change; it is stored with its own probability,
+    as all are.
 
     Args:
-        total_steps: decisions of the whole run, over which the learning rate falls.
-        acting: seed of the actions. order: seed of the order of rows.
+        total_steps: decisions of the whole run, over which an annealed learning rate falls.
+        acting: seed of the actions, which are drawn on the device.
+        order: seed of the order of rows.
     """
 
     def __init__(
@@ -35,39 +52,94 @@ class OnPolicy:
         order: int,
         device: torch.device,
     ) -> None:
-        self.device, self.total_steps = device, total_steps
+        self.env, self.device, self.total_steps = env, device, total_steps
         self.policy = text.read(policy.to(device), env.spec.texts)
-        size, dtype = env.spec.layout.size, torch.from_numpy(env.observations).dtype
-        steps, state_size = settings.num_steps, policy.state_size
-        rollout = Rollout(steps, env.num_agents, size, dtype, state_size, device, policy.history)
-        self.collector = RolloutCollector(env, self.policy, rollout, acting, device)
         self.ppo = PPO(self.policy, settings, order, device)
+        self.rollout = Rollout(env.spec, env.num_agents, policy, settings.num_steps, device)
+        self.ledger = Ledger(env, {"env": 1.0})
+        self.acting = Acting(env, self.policy, device)
+        self.generator = torch.Generator(device).manual_seed(acting)
+        self.t = 0  # steps of the segment that are stored
+        self.learned = False  # whether a full segment has been learned from already
         self.trained, self.busy_seconds = 0, 0.0
-        self._complete = False
-
-    @property
-    def ledger(self) -> Ledger:
-        return self.collector.ledger
 
     @property
     def env_seconds(self) -> float:
-        return self.collector.env_seconds
+        return self.acting.env_seconds
 
+    @property
+    def full(self) -> bool:
+        """Whether the segment waits for nothing but the value of what follows."""
+        return self.t == self.rollout.num_steps
+
+    # -- a decision --------------------------------------------------------------------------------------------------
+    @torch.no_grad()
     def begin(self) -> None:
-        self._complete = self.collector.begin()
+        acting = self.acting
+        seen = acting.see()
+        distribution, values, state = self.policy.step(seen.given, seen.state, seen.episode_start)
+        actions = distribution.sample(self.generator)
+        active = self.env.active.copy()
+        acting.send(self.env.spec.action.to_env(actions.cpu().numpy()))
+        acting.state = state
+        self.decision = Decision(seen, actions, distribution.log_prob(actions), values, active)
 
     def learn(self) -> Iterator[dict[str, float]]:
-        if self._complete:
-            begin = time.perf_counter()
-            figures = self.ppo.update(self.collector.rollout, self.ledger.global_step / self.total_steps)
-            self.trained += self.collector.rollout.alive.numel()
-            self.busy_seconds += time.perf_counter() - begin
-            yield figures
+        """Once the decision after a segment is made."""
+        if self.full and not self.learned:
+            yield self._update(self.decision.values)
 
+    def learn_last(self) -> Iterator[dict[str, float]]:
+        if self.full and not self.learned:
+            yield self._update(self._values_ahead())
+            self.learned = True
+
+    def _update(self, following: Tensor) -> dict[str, float]:
+        begin = time.perf_counter()
+        self.rollout.look_ahead(following)
+        figures = self.ppo.update(self.rollout, self.ledger.global_step / self.total_steps)
+        self.trained += int(self.rollout.mask.sum())
+        self.busy_seconds += time.perf_counter() - begin
+        return figures
+
+    @torch.no_grad()
+    def _values_ahead(self) -> Tensor:
+        """Of the present observations, which are left to be seen."""
+        history = self.acting.history.state_dict()
+        seen = self.acting.see()
+        self.acting.history.load_state_dict(history)
+        return self.policy.step(seen.given, seen.state, seen.episode_start)[1]
+
+    @torch.no_grad()
     def finish(self, theta: np.ndarray) -> Step:
-        return self.collector.finish()
+        env, acting, rollout = self.env, self.acting, self.rollout
+        acting.receive()
+        if self.full:
+            self.t, self.learned = 0, False
+        seen, actions, logprobs, values, active = self.decision
+        rollout.decide(self.t, seen, actions, logprobs, values)
+        step = self.ledger.enter(env.rewards[:, None].copy(), env.poll_events())
+        acting.episode_start[:] = step.began | ~step.alive
+        # Nothing follows for a row that is learned from no more, though its game may go on.
+        retired = active & ~env.active & ~acting.episode_start
+        results = (env.rewards, env.terminals | retired, acting.episode_start | retired, step.alive & active)
+        rollout.receive(self.t, *map(acting.to_device, results))
+        self._bootstrap(np.flatnonzero(env.truncations & env.masks))
+        self.t += 1
+        return step
 
-    def player(self, env: VectorEnv, seed: int) -> ActorCriticPlayer:
+    def _bootstrap(self, truncated: np.ndarray) -> None:
+        """The values of what the last actions of truncated episodes (rows, int64) led to."""
+        if truncated.size:
+            rows = torch.from_numpy(truncated).to(self.device)
+            final = self.acting.to_device(self.env.final_observations[truncated])
+            if self.policy.history > 1:
+                final = torch.cat([self.decision.seen.given[rows, 1:], final[:, None]], 1)
+            goes_on = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
+            self.rollout.next_values[self.t, rows] = self.policy.step(final, self.acting.state[rows], goes_on)[1]
+
+    # -- what a run asks beside -------------------------------------------------------------------------------------
+    def player(self, env: VectorEnv, seed: int) -> "ActorCriticPlayer":
         return ActorCriticPlayer(env, text.read(self.policy, env.spec.texts), False, seed, self.device)
 
     def figures(self) -> dict[str, float]:
@@ -77,12 +149,41 @@ class OnPolicy:
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        return {"learner": self.ppo.state_dict() | {"trained": self.trained}, "collector": self.collector.state_dict()}
+        return {
+            "learner": self.ppo.state_dict() | {"trained": self.trained},
+            "collector": {
+                "ledger": self.ledger.state_dict(),
+                "rollout": self.rollout.state_dict(self.t),
+                "acting": self.acting.state_dict(),
+                "generator": self.generator.get_state(),
+                "t": self.t,
+                "learned": self.learned,
+            },
+        }
 
     def load_state_dict(self, parts: dict[str, Any], files: dict[str, Path]) -> None:
         self.ppo.load_state_dict(parts["learner"])
         self.trained = int(parts["learner"]["trained"])
-        self.collector.load_state_dict(parts["collector"])
+        state = parts["collector"]
+        self.ledger.load_state_dict(state["ledger"])
+        self.rollout.load_state_dict(state["rollout"])
+        self.acting.load_state_dict(state["acting"])
+        self.generator.set_state(state["generator"])
+        self.t, self.learned = int(state["t"]), bool(state["learned"])
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class ActorCriticPlayer(Player):
+    """Draws its actions, or takes the likeliest ones."""
+
+    def __init__(self, env: VectorEnv, policy: ActorCritic, likeliest: bool, seed: int, device: torch.device) -> None:
+        super().__init__(env, policy, device)
+        self.policy, self.likeliest = policy, likeliest
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def choose(self, seen: Seen) -> np.ndarray:
+        distribution, _, self.acting.state = self.policy.step(seen.given, seen.state, seen.episode_start)
+        actions = distribution.mode() if self.likeliest else distribution.sample(self.generator)
+        return self.env.spec.action.to_env(actions.cpu().numpy())

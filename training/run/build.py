@@ -12,6 +12,7 @@ from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv
 from training.common.learner import Learner
+from training.off_policy.dqn import DQN
 from training.off_policy.replay import stream_length
 from training.off_policy.runner import OffPolicy
 from training.on_policy.runner import OnPolicy
@@ -36,7 +37,7 @@ def build(config: RunConfig) -> Run:
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, spec.num_actions, config.policy)
+    policy = policy_registry.build(network, spec.layout, spec.action, config.policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     if config.resume:
         _check_settings(config)
@@ -62,12 +63,11 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
             config.learner,
             config.intrinsic,
             env,
-            policy,
+            DQN(policy, config.learner, device),
             folder,
             seed=config.seed,
             sampling=seeds[1],
             test_epsilon=config.evaluation.epsilon,
-            device=device,
         )
     else:
         learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device)

@@ -18,7 +18,7 @@ from training.common.clock import Clock
 from training.common.learner import Learner, NonFiniteError
 from training.common.ledger import Step
 from training.evaluation import video
-from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, rollout
+from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, frames_of_episode
 from training.run import cli
 from training.run.config import RunConfig
 from training.run.environments import make_test_env
@@ -216,7 +216,7 @@ class Run:
         with self.clock("video"):
             seed = evaluation_seed(VIDEO, step, self.config.seed)
             try:
-                frames = rollout(self.learner.player, self._test_env(name, 1), VIDEO_STEPS, seed)
+                frames = frames_of_episode(self.learner.player, self._test_env(name, 1), VIDEO_STEPS, seed)
                 self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
             except (WorkerError, OSError) as error:
                 self._drop_test_env(name, 1, f"video at {step:,}", error)

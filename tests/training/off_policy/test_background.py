@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.test_learning import SETTINGS, parts
+from tests.training.test_learning import SETTINGS, collect, make_learner
 from training.off_policy.background import BackgroundLearner
 from training.off_policy.config import DQNConfig
 
 
 def some_batch(settings: DQNConfig = SETTINGS):
-    """A learner, and a batch that its collector has gathered."""
-    env, collector, learner = parts("dice", settings)
-    for _ in range(settings.burn_in + settings.sequence + settings.n_step + 5):
-        collector.begin()
-        collector.finish(np.full(len(env.spec.milestones), 0.5))
-    return learner, collector.replay.sample(settings.batch_size // settings.sequence, np.random.default_rng(0))
+    """What learns beside the acting, and a batch that was gathered."""
+    learner = make_learner("dice", settings)
+    collect(learner, settings.burn_in + settings.sequence + settings.n_step + 5)
+    batch = learner.replay.sample(settings.batch_size // settings.sequence, np.random.default_rng(0))
+    return learner.updates, batch
 
 
 def test_on_apples_gpus_the_update_runs_in_the_acting_thread(monkeypatch):
@@ -27,8 +26,8 @@ def test_on_apples_gpus_the_update_runs_in_the_acting_thread(monkeypatch):
     threads = []
     monkeypatch.setattr(BackgroundLearner, "_update", lambda self, batch: threads.append(threading.current_thread()))
     for device, own in (("cpu", False), ("mps", True)):
-        learner.dqn.device = torch.device(device)
-        other = BackgroundLearner(learner.dqn, learner.rnd)
+        learner.algorithm.device = torch.device(device)
+        other = BackgroundLearner(learner.algorithm, learner.rnd)
         other.start(None)
         other._running.result()
         other.close()
@@ -38,7 +37,7 @@ def test_on_apples_gpus_the_update_runs_in_the_acting_thread(monkeypatch):
 @pytest.mark.parametrize("sync", [0, 1000])
 def test_curiosity_learns_on_the_features_of_the_network_that_acts(sync):
     learner, batch = some_batch(dataclasses.replace(SETTINGS, target_sync=sync))
-    dqn, burn, end = learner.dqn, SETTINGS.burn_in, SETTINGS.burn_in + SETTINGS.sequence
+    dqn, burn, end = learner.algorithm, SETTINGS.burn_in, SETTINGS.burn_in + SETTINGS.sequence
     for parameter in dqn.target.parameters():  # an old target
         parameter.data *= 0.5
     dqn.publish()
@@ -53,13 +52,13 @@ def test_a_resumed_learner_learns_at_the_rate_that_it_is_given():
     slow, _ = some_batch(dataclasses.replace(SETTINGS, learning_rate=1e-5))
     fast, _ = some_batch(dataclasses.replace(SETTINGS, learning_rate=1e-2, adam_eps=1e-4))
     fast.load_state_dict(slow.state_dict())
-    (group,) = fast.dqn.optimizer.param_groups
+    (group,) = fast.algorithm.optimizer.param_groups
     assert (group["lr"], group["eps"]) == (1e-2, 1e-4)
     for learner in (slow, fast):
         learner.close()
 
 
-@pytest.mark.parametrize("name", ["burn_in", "sequence", "n_step"])
-def test_a_length_below_one_is_refused(name):
+@pytest.mark.parametrize(("name", "value"), [("burn_in", -1), ("sequence", 0), ("n_step", 0)])
+def test_a_length_that_there_is_not_is_refused(name, value):
     with pytest.raises(ValueError, match=name):
-        DQNConfig(**{name: 0})
+        DQNConfig(**{name: value})

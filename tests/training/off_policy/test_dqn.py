@@ -29,8 +29,8 @@ def test_nothing_follows_a_terminal():
     assert target.tolist() == [[2.0]]
 
 
-def test_a_truncation_bootstraps_from_its_closing_record():
-    # Actions at records 0 and 1, the closing record 2 with value 8, then another episode: 1 + .5 * 2 + .25 * 8 = 4.
+def test_a_truncation_bootstraps_from_its_truncated_record():
+    # Actions at records 0 and 1, the final observation 2 with value 8, then another episode: 1 + .5 * 2 + .25 * 8 = 4.
     target = n_step_targets(column(1, 2, 0, 7), flags(0, 0, 0, 0), flags(0, 0, 1, 0), column(9, 9, 8, 9), 0.5, 3)
     assert target.tolist() == [[4.0]]
 
@@ -40,12 +40,12 @@ def test_targets_agree_with_the_slow_twin():
     length, batch, n, gamma = 21, 64, 5, 0.9
     rewards, values = rng.random((2, length, batch), dtype=np.float32)
     kind = rng.random((length, batch))
-    terminal, closing = kind < 0.1, kind > 0.9
-    tensors = [torch.from_numpy(x) for x in (rewards, terminal, closing, values)]
+    terminal, truncated = kind < 0.1, kind > 0.9
+    tensors = [torch.from_numpy(x) for x in (rewards, terminal, truncated, values)]
     targets = n_step_targets(*tensors, gamma, n)
     for b in range(batch):
         for k in range(length - n):
-            wanted = n_step_target(rewards[:, b], terminal[:, b], closing[:, b], values[:, b], gamma, n, k)
+            wanted = n_step_target(rewards[:, b], terminal[:, b], truncated[:, b], values[:, b], gamma, n, k)
             assert targets[k, b] == pytest.approx(wanted, rel=1e-5)
 
 

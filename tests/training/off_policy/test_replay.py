@@ -3,25 +3,42 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
+from policies.protocol import Network
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.layout import ObsLayout
 from tests.reference.returns import history
-from training.common.history import FrameHistory
-from training.off_policy.replay import STATE_STRIDE, SequenceReplay
+from training.common.history import History
+from training.off_policy.replay import SequenceReplay, stride_of
 
-ROW, STATE, H, L = 6, 3, 4, 12
+ROW, STATE, H, L, STRIDE = 6, 3, 4, 12, 8
 FRAME = slice(2, 5)
+LAYOUT = ObsLayout(np.uint8, ("before", (2,)), ("frame", (3,)), ("after", (1,)))
+SPEC = EnvSpec("none", LAYOUT, spaces.Discrete(1_000), {"pay": 1.0})
+
+
+def network_of(state_size: int = STATE, history: int = H) -> Network:
+    """What a replay asks of a network."""
+    network = Network()
+    network.state_size, network.history, network.history_field = state_size, history, "frame"
+    return network
+
+
+def replay_of(capacity: int = 192, num_rows: int = 3, length: int = L, **options) -> SequenceReplay:
+    return SequenceReplay(capacity, num_rows, SPEC, network_of(), length, segment=16, **options)
 
 
 def filled(steps: int, num_rows: int = 3, capacity: int = 192, seed: int = 0):
     """A replay after `steps` decisions with random truncations and terminals, and the same as lists of records."""
     rng = np.random.default_rng(seed)
-    replay = SequenceReplay(capacity, num_rows, ROW, FRAME, H, STATE, L, segment=16)
+    replay = replay_of(capacity, num_rows)
     streams = [[] for _ in range(num_rows)]
     first = np.ones(num_rows, np.bool_)
     state = torch.rand(num_rows, STATE)
     for _ in range(steps):
         rows = torch.from_numpy(rng.integers(0, 255, (num_rows, ROW), dtype=np.uint8))
-        actions = torch.from_numpy(rng.integers(0, 7, num_rows))
+        actions = torch.from_numpy(rng.integers(0, 1_000, num_rows))
         rewards = torch.from_numpy(rng.random(num_rows, dtype=np.float32))
         ends = rng.random(num_rows)
         terminal, truncated = ends < 0.05, (ends >= 0.05) & (ends < 0.15)
@@ -49,15 +66,15 @@ def test_sequences_hold_what_was_written(steps):
     for stream, records in enumerate(streams):
         assert replay.count[stream] == len(records)
         for nth in range(int(available[stream])):
-            start = int(firsts[stream]) + nth * STATE_STRIDE
+            start = int(firsts[stream]) + nth * STRIDE
             batch = replay.gather(np.array([stream]), np.array([start]))
             wanted = records[start : start + L]
             assert batch.rows[:, 0].tolist() == [record[0] for record in wanted]
-            assert batch.first[:, 0].tolist() == [record[2] for record in wanted]
+            assert batch.episode_start[:, 0].tolist() == [record[2] for record in wanted]
             assert batch.actions[:, 0].tolist() == [record[3] for record in wanted]
             np.testing.assert_allclose(batch.rewards[:, 0], [record[4] for record in wanted])
             assert batch.terminal[:, 0].tolist() == [record[5] for record in wanted]
-            assert batch.closing[:, 0].tolist() == [record[6] for record in wanted]
+            assert batch.truncated[:, 0].tolist() == [record[6] for record in wanted]
             np.testing.assert_allclose(batch.state[0], wanted[0][1])
             frames = [record[0][FRAME] for record in records]
             first = [record[2] for record in records]
@@ -70,7 +87,7 @@ def test_starts_never_reach_outside_the_ring():
     first, available = replay.starts()
     assert (available > 0).all()
     assert (first - (H - 1) >= replay.count - replay.length).all()
-    assert (first + (available - 1) * STATE_STRIDE + L <= replay.count).all()
+    assert (first + (available - 1) * STRIDE + L <= replay.count).all()
 
 
 def test_samples_are_uniform_over_starts():
@@ -85,7 +102,7 @@ def test_samples_are_uniform_over_starts():
 
 
 def test_an_empty_replay_says_so():
-    replay = SequenceReplay(64, 2, ROW, FRAME, H, STATE, L, segment=16)
+    replay = replay_of(64, 2)
     with pytest.raises(ValueError, match="no sequence"):
         replay.sample(4, np.random.default_rng(0))
 
@@ -93,7 +110,7 @@ def test_an_empty_replay_says_so():
 @pytest.mark.parametrize("steps", [30, 70, 333])
 def test_segments_and_state_rebuild_the_replay(steps):
     replay, _ = filled(steps)
-    copy = SequenceReplay(192, 3, ROW, FRAME, H, STATE, L, segment=16)
+    copy = replay_of()
     state = replay.state_dict()
     for number in state["segments"]:
         copy.load_segment(number, replay.segment_dict(number))
@@ -121,14 +138,15 @@ def test_segments_never_change_once_complete():
 
 def test_another_size_is_refused():
     replay, _ = filled(20)
-    other = SequenceReplay(192, 4, ROW, FRAME, H, STATE, L, segment=16)
+    other = replay_of(num_rows=4)
     with pytest.raises(ValueError, match="num-envs"):
         other.load_state_dict(replay.state_dict())
 
 
 def test_acting_and_replay_see_the_same_history():
     rng = np.random.default_rng(3)
-    ring = FrameHistory(2, H, 1)
+    layout = ObsLayout(np.uint8, ("frame", (1,)))
+    ring = History(2, network_of(), layout)
     frames, first = [], []
     for k in range(30):
         fresh = np.array([k == 0, k == 0]) | (rng.random(2) < 0.2)
@@ -139,3 +157,33 @@ def test_acting_and_replay_see_the_same_history():
         for row in range(2):
             wanted = history([f[row] for f in frames], [f[row] for f in first], k, H)
             assert stacked[row].tolist() == wanted
+
+
+@pytest.mark.parametrize("sequence", range(1, 20))
+@pytest.mark.parametrize("state_size", [0, STATE])
+def test_every_record_is_trained(sequence, state_size):
+    """Of a stream, all but those that only ever warm up or are bootstrapped from."""
+    stride, burn_in, n_step = stride_of(sequence, state_size), 3, 2
+    spec, network = SPEC, network_of(state_size, 1)
+    replay = SequenceReplay(64, 1, spec, network, burn_in + sequence + n_step, stride=stride, segment=32)
+    flags, count = torch.zeros(1, dtype=torch.bool), 60
+    for _ in range(count):
+        rows = torch.zeros(1, ROW, dtype=torch.uint8)
+        replay.append(np.arange(1), rows, torch.zeros(1, state_size), flags, torch.zeros(1), torch.zeros(1), flags)
+    (first,), (available,) = replay.starts()
+    trained = {first + nth * stride + burn_in + k for nth in range(available) for k in range(sequence)}
+    assert trained >= set(range(burn_in, count - n_step - sequence - stride))
+
+
+def test_rows_of_floats_and_actions_of_numbers_come_back_as_they_were():
+    layout = ObsLayout(np.float32, ("frame", (2,)))
+    spec = EnvSpec("none", layout, spaces.Box(-1, 1, (3,), np.float32), {"pay": 1.0})
+    replay = SequenceReplay(32, 2, spec, network_of(0, 1), 2, stride=1, segment=16)
+    rows, actions = torch.randn(8, 2, 2), torch.rand(8, 2, 3) * 2 - 1
+    flags = torch.zeros(2, dtype=torch.bool)
+    for k in range(8):
+        replay.append(np.arange(2), rows[k], torch.zeros(2, 0), flags, actions[k], torch.zeros(2), flags)
+    batch = replay.gather(np.array([1, 0]), np.array([3, 5]))  # starts anywhere
+    torch.testing.assert_close(batch.rows[0], torch.stack([rows[3, 1], rows[5, 0]]))
+    torch.testing.assert_close(batch.actions[1], torch.stack([actions[4, 1], actions[6, 0]]))
+    assert torch.equal(batch.frames, batch.rows)

@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
+from policies.protocol import Network
+from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.layout import ObsLayout
 from training.off_policy.replay import SequenceReplay
 from training.off_policy.segments import SegmentFiles
 from training.store import checkpoint
 
 ROW = 4_000  # large enough that torch's writer meets the disk within the file
+SPEC = EnvSpec("none", ObsLayout(np.uint8, ("frame", (ROW,))), spaces.Discrete(2), {"pay": 1.0})
+
+
+def network_of() -> Network:
+    network = Network()
+    network.state_size, network.history = 4, 4
+    return network
 
 
 def fill(replay: SequenceReplay, steps: int) -> None:
@@ -30,7 +41,7 @@ def names(directory: Path) -> list[str]:
 @pytest.fixture
 def replay() -> SequenceReplay:
     """Two rows, three segments of 16 each."""
-    return SequenceReplay(96, 2, ROW, slice(0, 8), 4, 4, 8, segment=16)
+    return SequenceReplay(96, 2, SPEC, network_of(), 8, segment=16)
 
 
 def test_a_full_disk_is_an_oserror_and_the_next_call_makes_up_for_it(
@@ -67,7 +78,7 @@ def test_segments_come_back_as_they_were_and_are_written_once(tmp_path: Path, re
     written = {path.name: path for path in files.write()}
     times = {name: path.stat().st_mtime_ns for name, path in written.items()}
     assert {path.name: path.stat().st_mtime_ns for path in files.write()} == times
-    again = SequenceReplay(96, 2, ROW, slice(0, 8), 4, 4, 8, segment=16)
+    again = SequenceReplay(96, 2, SPEC, network_of(), 8, segment=16)
     SegmentFiles(again, tmp_path / "other").load(replay.segments(), written)
     assert torch.equal(again.rows[:, :32], replay.rows[:, :32])
     assert (again.rows[0, 5] == 5).all()

@@ -1,9 +1,11 @@
-"""What the collector stores, record by record, of a scripted environment; and evaluations that disturb nothing."""
+"""What the runner stores, record by record, of a scripted environment; and evaluations that disturb nothing."""
 
 import os
 import signal
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +18,13 @@ from puffer_envs.contract.records import Episode, Event
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.pool import WorkerPool
 from tests.probes import PROBES
-from tests.training.test_learning import TinyPolicy, parts
-from training.common.intrinsic import RND, IntrinsicConfig
+from tests.training.test_learning import TinyPolicy, collect, make_learner
+from training.common.acting import Player
+from training.common.intrinsic import IntrinsicConfig
 from training.evaluation.episodes import evaluate, evaluation_seed
-from training.off_policy.collect import Collector, QPlayer
 from training.off_policy.config import DQNConfig
-from training.off_policy.replay import SequenceReplay
+from training.off_policy.dqn import DQN
+from training.off_policy.runner import OffPolicy
 
 ROWS = 3
 THETA = np.full(8, 0.5)  # of more milestones than any probe has
@@ -69,87 +72,83 @@ class Script(VectorEnv):
         pass
 
 
-def make(intrinsic: IntrinsicConfig) -> Collector:
+SETTINGS = DQNConfig(replay_size=192, sequence=2, burn_in=1, n_step=1)
+
+
+def make(intrinsic: IntrinsicConfig) -> OffPolicy:
     torch.manual_seed(0)
     env = Script()
-    policy = TinyPolicy(env.spec.layout, 2)
-    replay = SequenceReplay(192, ROWS, 2, slice(0, 1), 1, policy.state_size, 4, segment=16)
-    rnd = RND(ROWS, policy.feature_size, intrinsic, "cpu")
-    return Collector(env, policy, replay, rnd, DQNConfig(), intrinsic, 0, "cpu")
+    dqn = DQN(TinyPolicy(env.spec.layout, env.spec.action), SETTINGS, "cpu")
+    return OffPolicy(SETTINGS, intrinsic, env, dqn, Path("unused"), seed=0, sampling=0, test_epsilon=0.0)
 
 
 def test_every_record_is_where_it_belongs():
-    collector = make(IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.5))
+    learner = make(IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.5))
     steps = []
     for _ in range(6):
-        collector.begin()
-        steps.append(collector.finish(np.array([0.25])))
-    replay = collector.replay
+        learner.begin()
+        steps.append(learner.finish(np.array([0.25])))
+    replay = learner.replay
     clocks = [replay.rows[row, : replay.count[row], 0].tolist() for row in range(ROWS)]
-    closing = [replay.closing[row, : replay.count[row]].tolist() for row in range(ROWS)]
-    first = [replay.first[row, : replay.count[row]].tolist() for row in range(ROWS)]
+    cut = [replay.truncated[row, : replay.count[row]].tolist() for row in range(ROWS)]
+    first = [replay.episode_start[row, : replay.count[row]].tolist() for row in range(ROWS)]
     # Truncated at the third step: its final observation (103) closes the episode, the next record begins another.
     assert clocks[0] == [0, 1, 2, 103, 3, 4, 5]
-    assert closing[0] == [False, False, False, True, False, False, False]
+    assert cut[0] == [False, False, False, True, False, False, False]
     assert first[0] == [True, False, False, False, True, False, False]
     # Terminal: nothing closes it.
     assert clocks[1] == [0, 1, 2, 3, 4, 5]
     assert replay.terminal[1, :6].tolist() == [False, False, True, False, False, False]
     # Lost at the third step: closed where it was last seen; back at the fifth, whose observation begins an episode.
     assert clocks[2] == [0, 1, 2, 5]
-    assert closing[2] == [False, False, True, False]
+    assert cut[2] == [False, False, True, False]
     assert first[2][-1]
     # The milestone of row 1 in step 2 pays .5 x (1 - .25) beside the game's 2.
     assert replay.rewards[1, 1] == pytest.approx(2 + 0.375)
-    assert collector.ledger.global_step == 6 * ROWS - 3
+    assert learner.ledger.global_step == 6 * ROWS - 3
     assert [step.alive.tolist() for step in steps[2:5]] == [[True, True, False]] * 3
     assert [np.flatnonzero(step.began).tolist() for step in steps] == [[], [], [0, 1], [], [2], []]
     assert steps[4].returned.tolist() == [False, False, True]
 
 
 def test_finished_episodes_know_their_returns():
-    collector = make(IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.5))
+    learner = make(IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.5))
     episodes = []
     for _ in range(4):
-        collector.begin()
-        episodes += collector.finish(np.array([0.25])).episodes
+        learner.begin()
+        episodes += learner.finish(np.array([0.25])).episodes
     assert [finished.episode_id for finished in episodes] == [1, 2]
     assert [finished.returns["env"] for finished in episodes] == [6.0, 6.0]  # 1 + 2 + 3
     assert [finished.total for finished in episodes] == [6.0, 6.375]
-    assert len(set(collector.ledger.episode_id.tolist())) == ROWS
-    assert collector.ledger.episode_id.min() > 2
+    assert len(set(learner.ledger.episode_id.tolist())) == ROWS
+    assert learner.ledger.episode_id.min() > 2
 
 
-def test_a_collector_resumes_exactly():
-    env, collector, learner = parts("dice")
-    learner.close()
-    for _ in range(5):
-        collector.begin()
-        collector.finish(THETA)
-    saved, rows = collector.state_dict(), [env.snapshot(i) for i in range(env.num_envs)]
-    other_env, other, other_learner = parts("dice", seed=7)
-    other_learner.close()
-    other.actor.policy.load_state_dict(collector.actor.policy.state_dict())
-    other.rnd.load_state_dict(collector.rnd.state_dict())
-    other.load_state_dict(saved)
+def test_it_resumes_exactly():
+    ours, theirs = make_learner("dice"), make_learner("dice", seed=7)
+    for learner in (ours, theirs):
+        learner.close()
+    collect(ours, 5)
+    parts, rows = deepcopy(ours.state_dict()), [ours.env.snapshot(i) for i in range(ours.env.num_envs)]
+    theirs.load_state_dict(parts, {})
     for i, row in enumerate(rows):
-        other_env.restore(i, row)
+        theirs.env.restore(i, row)
     for _ in range(20):
-        for one in (collector, other):
-            one.begin()
-        np.testing.assert_array_equal(collector.actions, other.actions)
-        np.testing.assert_array_equal(collector.finish(THETA).total, other.finish(THETA).total)
+        for learner in (ours, theirs):
+            learner.begin()
+        np.testing.assert_array_equal(ours.choice.actions, theirs.choice.actions)
+        np.testing.assert_array_equal(ours.finish(THETA).total, theirs.finish(THETA).total)
 
 
-def player_of(collector: Collector) -> Callable[[VectorEnv, int], QPlayer]:
-    return lambda env, seed: QPlayer(env, collector.actor.policy, 0.5, seed, "cpu")
+def player_of(learner: OffPolicy) -> Callable[[VectorEnv, int], Player]:
+    return lambda env, seed: learner.algorithm.player(env, seed, 0.5)
 
 
 def test_an_evaluation_is_a_function_of_its_seed():
-    _, collector, learner = parts("dice")
+    learner = make_learner("dice")
     learner.close()
     make_env, config, _, _ = PROBES["dice"]
-    play = player_of(collector)
+    play = player_of(learner)
     results = [evaluate(play, make_env(config, 8, seed=seed), 20, 3) for seed in (0, 1)]
     assert evaluate(play, make_env(config, 8), 20, 3, stop=lambda: True) is None
     assert results[0].mean_return == results[1].mean_return
@@ -159,7 +158,7 @@ def test_an_evaluation_is_a_function_of_its_seed():
 
 
 def test_an_evaluation_goes_on_without_the_rows_of_a_lost_worker():
-    _, collector, learner = parts("dice")
+    learner = make_learner("dice")
     learner.close()
     make_env, config, make_spec, _ = PROBES["dice"]
     pool = WorkerPool(partial(make_env, config), make_spec(config), 8, num_workers=2)
@@ -172,7 +171,7 @@ def test_an_evaluation_goes_on_without_the_rows_of_a_lost_worker():
             os.kill(pool.workers[1].pid, signal.SIGKILL)
         return False
 
-    result = evaluate(player_of(collector), pool, 20, 3, kill_one_on_the_way)
+    result = evaluate(player_of(learner), pool, 20, 3, kill_one_on_the_way)
     pool.close()
     assert {episode.row for episode in result.episodes} >= set(range(4))
     assert len(result.episodes) < 8
