@@ -32,14 +32,14 @@ class ActionSpec:
             ValueError: for any other space.
         """
         if space.shape and not math.prod(space.shape):
-            raise ValueError(f"{space} has no numbers to choose; an action needs one at least")
+            raise ValueError(f"actions must have one number at least, not shape {space.shape}")
         if isinstance(space, spaces.Discrete):
-            _from_zero(space, space.start)
+            _from_zero(space.start)
             return cls("discrete", (int(space.n),), (), np.dtype(np.int32))
         if isinstance(space, spaces.MultiDiscrete):
-            _from_zero(space, space.start)
+            _from_zero(space.start)
             if space.nvec.ndim != 1:
-                raise ValueError(f"{space} has choices in {space.nvec.ndim} axes; give them in one, with nvec.ravel()")
+                raise ValueError(f"a MultiDiscrete of actions must have one axis, not shape {space.shape}")
             return cls("multi_discrete", tuple(space.nvec.tolist()), space.shape, np.dtype(np.int32))
         if isinstance(space, spaces.MultiBinary):
             return cls("multi_binary", (2,) * math.prod(space.shape), space.shape, np.dtype(np.int8))
@@ -65,9 +65,9 @@ class ActionSpec:
         return actions.astype(self.dtype, copy=False)
 
 
-def _from_zero(space: spaces.Space, start: Any) -> None:
+def _from_zero(start: Any) -> None:
     if np.any(start):
-        raise ValueError(f"{space} counts its actions from {start}; they must start at 0")
+        raise ValueError(f"actions must start at 0, not {start}")
 
 
 def _bounds(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ def _bounds(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore"):
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-        raise ValueError(f"{space} must have finite bounds, low below high, for every number of an action")
+        raise ValueError(f"a Box of actions must have finite bounds, low below high, not {low.min()} to {high.max()}")
     return low, high
 
 
