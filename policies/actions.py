@@ -25,8 +25,8 @@ EDGE = 1 - 1e-6  # atanh of a squashed action: beyond, a float32 says little of 
 class Distribution:
     """Of the actions of a batch: what a learner may ask, whatever the actions are."""
 
-    def sample(self, generator: torch.Generator) -> Tensor:
-        """Actions drawn with a generator of the same device; no gradient flows through them."""
+    def sample(self, generator: torch.Generator | None) -> Tensor:
+        """Actions drawn with a generator of the same device (None: torch's own); no gradient flows through them."""
         raise NotImplementedError
 
     def mode(self) -> Tensor:
@@ -53,7 +53,7 @@ class Categorical(Distribution):
         self.logits = logits
         self.logprobs = logits.log_softmax(-1)
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator | None) -> Tensor:
         """The winner of a race of exponential clocks whose rates are the probabilities: for 640 rows of 8 a tenth
         faster than `torch.multinomial`."""
         clocks = torch.empty_like(self.logprobs).exponential_(generator=generator)
@@ -79,7 +79,7 @@ class Factored(Distribution):
         self.logits, self.parts = logits, parts
         self.each = Categorical(_aligned(logits, parts))  # [..., len(parts), max(parts)]
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator | None) -> Tensor:
         return self.each.sample(generator)
 
     def mode(self) -> Tensor:
@@ -110,8 +110,9 @@ class Bernoullis(Distribution):
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits
 
-    def sample(self, generator: torch.Generator) -> Tensor:
-        return (torch.empty_like(self.logits).uniform_(generator=generator) < self.logits.sigmoid()).long()
+    def sample(self, generator: torch.Generator | None) -> Tensor:
+        """An exponential clock stops before ``t = softplus(logit)`` with the probability ``1 - exp(-t)``: the key's."""
+        return (torch.empty_like(self.logits).exponential_(generator=generator) < F.softplus(self.logits)).long()
 
     def mode(self) -> Tensor:
         return (self.logits > 0).long()
@@ -139,7 +140,7 @@ class Gaussian(Distribution):
         self.mean, self.log_std = mean, log_std
 
     @torch.no_grad()
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator | None) -> Tensor:
         return self.mean + self.log_std.exp() * torch.empty_like(self.mean).normal_(generator=generator)
 
     def mode(self) -> Tensor:
@@ -171,14 +172,14 @@ class SquashedGaussian(Distribution):
         self.mean, self.log_std, self.low, self.high = mean, log_std, low, high
         self.centre, self.scale = high / 2 + low / 2, high / 2 - low / 2  # halved first, as their sum may overflow
 
-    def sample_with_log_prob(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample_with_log_prob(self, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Actions and the logarithms of their densities; gradients flow through both (reparameterised)."""
         z = torch.empty_like(self.mean).normal_(generator=generator)
         x = self.mean + self.log_std.exp() * z
         return self._squashed(x), self._log_density(x, z)
 
     @torch.no_grad()
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator | None) -> Tensor:
         return self.sample_with_log_prob(generator)[0]
 
     def mode(self) -> Tensor:
@@ -228,7 +229,7 @@ class Head(nn.Linear):
         super().__init__(in_features, spec.num_inputs)
         self.spec = spec
         if spec.low is not None and spec.high is not None:
-            low, high = (torch.from_numpy(bound.copy()).flatten() for bound in (spec.low, spec.high))
+            low, high = (torch.tensor(bound).flatten() for bound in (spec.low, spec.high))
             self.log_std = nn.Parameter(torch.zeros(spec.size))
             self.register_buffer("centre", high / 2 + low / 2, persistent=False)
             self.register_buffer("log_scale", (high / 2 - low / 2).log(), persistent=False)
