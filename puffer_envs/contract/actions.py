@@ -116,7 +116,7 @@ def _cast(spec: ActionSpec, array: np.ndarray) -> np.ndarray:
     if not np.can_cast(array.dtype, spec.dtype):
         limits = np.iinfo(spec.dtype)
         if array.min() < limits.min or array.max() > limits.max:  # 2**32 must not become action 0
-            array = array.clip(max(limits.min, np.iinfo(array.dtype).min), limits.max)
+            array = array.clip(limits.min, limits.max)
     return array.astype(spec.dtype)
 
 
