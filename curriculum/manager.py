@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,12 +27,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T", str, str | None)
-
-VERSION = 1
+VERSION = 2
 MAX_FAILURES = 2  # loads that may fail before a state is evicted
 RECENT_STARTS = 256  # that `spawn_mix` looks back on
 NEW_GAME = -1  # kind of a start; others are the index of the tier
+
+
+class Start(NamedTuple):
+    """Where an environment begins its next episode."""
+
+    state_id: str | None
+    kind: int
+
+
+A_NEW_GAME = Start(None, NEW_GAME)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class CurriculumConfig:
     """mixture: starts spread over all milestones, and a first-ever milestone pulls half of the rows to it.
     frontier: starts at the furthest milestone alone, and a first-ever one pulls all rows."""
     new_game_fraction: float = 0.25
-    """New games are at least this share of all starts."""
+    """New games are at least this share of all starts that are played; a pull may lower it for a while."""
     tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
     keep_per_milestone: int = 8
@@ -105,8 +113,9 @@ class CurriculumManager:
         self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
         self._cut: set[int] = set()  # environments whose running episode a pull ends
         self._evicted: list[str] = []
-        self._starts, self._new_games = 0, 0
-        self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest starts
+        self._queued: dict[int, Start] = {}  # of each environment, as it has been told
+        self._starts, self._new_games = 0, 0  # that were played
+        self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest of them
         self._just_shipped: set[str] = set()  # states that the constructor brought into the folder
         self._register_existing()
 
@@ -139,7 +148,10 @@ class CurriculumManager:
             self.store.update(entry.id, uses=entry.uses + 1)
 
     def on_failure(self, failure: "FailedStart") -> None:
-        """A state could not be loaded; the second time it goes to quarantine."""
+        """A state could not be loaded, so its row plays a new game; the second time it goes to quarantine."""
+        env = failure.row // self.agents_per_env
+        if env in self._queued and self._queued[env].state_id == failure.state_id:
+            self._queued[env] = A_NEW_GAME
         entry = self.store.entries.get(failure.state_id)
         if entry is None:
             return
@@ -149,31 +161,46 @@ class CurriculumManager:
             self.store.quarantine(entry.id, f"could not be loaded {failures} times, at last: {failure.reason}")
             self._evicted.append(entry.id)
 
-    def on_lost(self, env: int) -> None:
-        """An environment's worker was lost, and its episode with it: nothing was learned of that."""
+    def on_begin(self, env: int) -> None:
+        """An environment has begun an episode, of its own or with a new worker: what it was told last is played.
+
+        To be called after the other messages of a step, and before its evictions are drained and its starts chosen.
+        """
         self._cut.discard(env)
+        start = self._queued.pop(env, None)
+        if start is not None:
+            self._starts += 1
+            self._new_games += start.kind == NEW_GAME
+            self._recent.append(start.kind)
 
     # -- answers -------------------------------------------------------------------------------------------------
     def next_start(self, env: int) -> str | None:
         """Where an environment begins its next episode but the running one: the id of a state, None for a new game."""
-        self._cut.discard(env)
-        return self._started(self._sample())
+        self._queued.pop(env, None)
+        self._queued[env] = self._start_at(self._sample())
+        return self._queued[env].state_id
 
-    def pull(self, num_envs: int) -> dict[int, str]:
+    def pull(self, envs: Sequence[int]) -> dict[int, str]:
         """Environments to end now, and the state of a first-ever milestone that each begins from; once for each.
 
-        Of several first-ever milestones since the last call the furthest counts.
+        It takes the place of what `next_start` said. Of several first-ever milestones since the last call the furthest
+        counts.
+
+        Args:
+            envs: those that play. One whose worker is away may be about to begin from what it was told before.
         """
         m, self._pull_to = self._pull_to, None
         if m is None:
             return {}
         states = [entry.id for entry in self.store.entries.values() if entry.milestone == self.milestones[m].name]
-        count = num_envs if self.config.mode == "frontier" else num_envs // 2
+        count = len(envs) if self.config.mode == "frontier" else len(envs) // 2
         if not states or not count:
             return {}
-        chosen = sorted(self._rng.permutation(num_envs)[:count].tolist())
+        chosen = sorted(self._rng.permutation(np.asarray(envs))[:count].tolist())
         self._cut.update(chosen)
-        return {env: self._started(states[i % len(states)]) for i, env in enumerate(chosen)}
+        pulled = {env: states[i % len(states)] for i, env in enumerate(chosen)}
+        self._queued |= {env: self._start_at(state_id) for env, state_id in pulled.items()}
+        return pulled
 
     def wanted(self) -> np.ndarray:
         """Milestones whose states are worth their 20 ms now, bool [M]: places are free, or the newest is old."""
@@ -197,8 +224,11 @@ class CurriculumManager:
         return list(self.store.entries)
 
     def drain_evicted(self) -> list[str]:
-        """Ids that went out of use since the last call, for ``env.remove_state``."""
+        """Ids that went out of use since the last call, for ``env.remove_state``: who would begin there does not."""
         evicted, self._evicted = self._evicted, []
+        for env, start in self._queued.items():
+            if start.state_id in evicted:
+                self._queued[env] = A_NEW_GAME
         return evicted
 
     @property
@@ -216,25 +246,32 @@ class CurriculumManager:
         kinds = np.bincount(np.array(self._recent, np.int64) - NEW_GAME, minlength=len(sampling.TIERS) + 1)
         return dict(zip(("new", *sampling.TIERS), (kinds / max(1, kinds.sum())).tolist(), strict=True))
 
-    def _started(self, state_id: T) -> T:
-        """Count a start."""
-        kind = NEW_GAME if state_id is None else sampling.TIERS.index(self.store.entries[state_id].tier)
-        self._starts += 1
-        self._new_games += state_id is None
-        self._recent.append(kind)
-        return state_id
+    def _start_at(self, state_id: str | None) -> Start:
+        if state_id is None:
+            return A_NEW_GAME
+        return Start(state_id, sampling.TIERS.index(self.store.entries[state_id].tier))
 
     # -- sampling ------------------------------------------------------------------------------------------------
     def _sample(self) -> str | None:
         ids = self.ids()
         if not self.config.enabled or not ids:
             return None
-        fraction = self.config.new_game_fraction
-        due = sampling.new_game_due(self._new_games, self._starts, fraction)
         # The coin is tossed even if the answer is due: one number a start, whatever happened before.
-        if self._rng.random() < fraction or due:
+        if self._rng.random() < self.config.new_game_fraction or self._new_game_due():
             return None
         return ids[sampling.draw(self._probabilities(), self._rng.random())]
+
+    def _new_game_due(self) -> bool:
+        """Whether a state now could bring new games below their share of what is played.
+
+        That is so if all states that wait were played before the new games that wait. Only the very first starts
+        begin together.
+        """
+        new = sum(start.kind == NEW_GAME for start in self._queued.values())
+        fraction, waiting = self.config.new_game_fraction, len(self._queued)
+        if self._starts == 0:
+            return sampling.new_game_due(new, waiting, fraction)
+        return sampling.new_game_due(self._new_games, self._starts + waiting - new, fraction)
 
     def _probabilities(self) -> np.ndarray:
         """Of all states in order of registration, float64 [S]."""
@@ -328,6 +365,7 @@ class CurriculumManager:
             "pull_to": self._pull_to,
             "cut": sorted(self._cut),
             "evicted": list(self._evicted),
+            "queued": [[env, *start] for env, start in self._queued.items()],
             "starts": self._starts,
             "new_games": self._new_games,
             "recent": list(self._recent),
@@ -354,6 +392,7 @@ class CurriculumManager:
         self._pull_to = state["pull_to"]
         self._cut = set(state["cut"])
         self._evicted = list(state["evicted"])
+        self._queued = {env: Start(state_id, kind) for env, state_id, kind in state["queued"]}
         self._starts, self._new_games = int(state["starts"]), int(state["new_games"])
         self._recent = deque(state["recent"], maxlen=RECENT_STARTS)
 

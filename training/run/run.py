@@ -91,6 +91,10 @@ class Run:
         self._add_states()
         self._queue_starts()
         self.env.reset(self.config.seed)
+        for failure in self.env.poll_failures():
+            self.manager.on_failure(failure)
+        for env in range(self.env.num_envs):
+            self.manager.on_begin(env)
         self._queue_starts()  # the reset has used the first ones
 
     def _queue_starts(self) -> None:
