@@ -7,18 +7,18 @@ messages give the same answers, and `state_dict` holds everything that an exact 
 
 import json
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from curriculum import index, peek, sampling
 from curriculum.index import StateEntry
 from curriculum.posteriors import Posteriors
+from curriculum.starts import A_NEW_GAME, Start, Starts
 from curriculum.store import StateStore
 
 if TYPE_CHECKING:
@@ -29,18 +29,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 2
 MAX_FAILURES = 2  # loads that may fail before a state is evicted
-RECENT_STARTS = 256  # that `spawn_mix` looks back on
-NEW_GAME = -1  # kind of a start; others are the index of the tier
-
-
-class Start(NamedTuple):
-    """Where an environment begins its next episode."""
-
-    state_id: str | None
-    kind: int
-
-
-A_NEW_GAME = Start(None, NEW_GAME)
 
 
 @dataclass(frozen=True)
@@ -113,9 +101,7 @@ class CurriculumManager:
         self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
         self._cut: set[int] = set()  # environments whose running episode a pull ends
         self._evicted: list[str] = []
-        self._queued: dict[int, Start] = {}  # of each environment, as it has been told
-        self._starts, self._new_games = 0, 0  # that were played
-        self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest of them
+        self.starts = Starts()
         self._just_shipped: set[str] = set()  # states that the constructor brought into the folder
         self._register_existing()
 
@@ -149,9 +135,7 @@ class CurriculumManager:
 
     def on_failure(self, failure: "FailedStart") -> None:
         """A state could not be loaded, so its row plays a new game; the second time it goes to quarantine."""
-        env = failure.row // self.agents_per_env
-        if env in self._queued and self._queued[env].state_id == failure.state_id:
-            self._queued[env] = A_NEW_GAME
+        self.starts.withdraw([failure.state_id], failure.row // self.agents_per_env)
         entry = self.store.entries.get(failure.state_id)
         if entry is None:
             return
@@ -167,18 +151,15 @@ class CurriculumManager:
         To be called after the other messages of a step, and before its evictions are drained and its starts chosen.
         """
         self._cut.discard(env)
-        start = self._queued.pop(env, None)
-        if start is not None:
-            self._starts += 1
-            self._new_games += start.kind == NEW_GAME
-            self._recent.append(start.kind)
+        self.starts.begin(env)
 
     # -- answers -------------------------------------------------------------------------------------------------
     def next_start(self, env: int) -> str | None:
         """Where an environment begins its next episode but the running one: the id of a state, None for a new game."""
-        self._queued.pop(env, None)
-        self._queued[env] = self._start_at(self._sample())
-        return self._queued[env].state_id
+        self.starts.waiting.pop(env, None)
+        state_id = self._sample()
+        self.starts.waiting[env] = self._start_at(state_id)
+        return state_id
 
     def pull(self, envs: Sequence[int]) -> dict[int, str]:
         """Environments to end now, and the state of a first-ever milestone that each begins from; once for each.
@@ -199,7 +180,7 @@ class CurriculumManager:
         chosen = sorted(self._rng.permutation(np.asarray(envs))[:count].tolist())
         self._cut.update(chosen)
         pulled = {env: states[i % len(states)] for i, env in enumerate(chosen)}
-        self._queued |= {env: self._start_at(state_id) for env, state_id in pulled.items()}
+        self.starts.waiting |= {env: self._start_at(state_id) for env, state_id in pulled.items()}
         return pulled
 
     def wanted(self) -> np.ndarray:
@@ -226,9 +207,7 @@ class CurriculumManager:
     def drain_evicted(self) -> list[str]:
         """Ids that went out of use since the last call, for ``env.remove_state``: who would begin there does not."""
         evicted, self._evicted = self._evicted, []
-        for env, start in self._queued.items():
-            if start.state_id in evicted:
-                self._queued[env] = A_NEW_GAME
+        self.starts.withdraw(evicted)
         return evicted
 
     @property
@@ -243,8 +222,7 @@ class CurriculumManager:
 
     def spawn_mix(self) -> dict[str, float]:
         """Fractions of the recent starts: new games and the three tiers."""
-        kinds = np.bincount(np.array(self._recent, np.int64) - NEW_GAME, minlength=len(sampling.TIERS) + 1)
-        return dict(zip(("new", *sampling.TIERS), (kinds / max(1, kinds.sum())).tolist(), strict=True))
+        return self.starts.mix()
 
     def _start_at(self, state_id: str | None) -> Start:
         if state_id is None:
@@ -257,21 +235,10 @@ class CurriculumManager:
         if not self.config.enabled or not ids:
             return None
         # The coin is tossed even if the answer is due: one number a start, whatever happened before.
-        if self._rng.random() < self.config.new_game_fraction or self._new_game_due():
+        fraction = self.config.new_game_fraction
+        if self._rng.random() < fraction or self.starts.new_game_due(fraction):
             return None
         return ids[sampling.draw(self._probabilities(), self._rng.random())]
-
-    def _new_game_due(self) -> bool:
-        """Whether a state now could bring new games below their share of what is played.
-
-        That is so if all states that wait were played before the new games that wait. Only the very first starts
-        begin together.
-        """
-        new = sum(start.kind == NEW_GAME for start in self._queued.values())
-        fraction, waiting = self.config.new_game_fraction, len(self._queued)
-        if self._starts == 0:
-            return sampling.new_game_due(new, waiting, fraction)
-        return sampling.new_game_due(self._new_games, self._starts + waiting - new, fraction)
 
     def _probabilities(self) -> np.ndarray:
         """Of all states in order of registration, float64 [S]."""
@@ -365,10 +332,7 @@ class CurriculumManager:
             "pull_to": self._pull_to,
             "cut": sorted(self._cut),
             "evicted": list(self._evicted),
-            "queued": [[env, *start] for env, start in self._queued.items()],
-            "starts": self._starts,
-            "new_games": self._new_games,
-            "recent": list(self._recent),
+            "starts": self.starts.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -392,9 +356,7 @@ class CurriculumManager:
         self._pull_to = state["pull_to"]
         self._cut = set(state["cut"])
         self._evicted = list(state["evicted"])
-        self._queued = {env: Start(state_id, kind) for env, state_id, kind in state["queued"]}
-        self._starts, self._new_games = int(state["starts"]), int(state["new_games"])
-        self._recent = deque(state["recent"], maxlen=RECENT_STARTS)
+        self.starts.load_state_dict(state["starts"])
 
 
 def _shipped(folder: str) -> Path:

@@ -94,11 +94,11 @@ def test_a_run_leaves_what_it_promises(small_run):
 def test_starts_are_counted_as_they_are_played(small_run):
     folder, _ = small_run
     home = folder / "runs" / "one"
-    curriculum = checkpoint.load(home / "checkpoints" / "step_1600").parts["curriculum"]
+    starts = checkpoint.load(home / "checkpoints" / "step_1600").parts["curriculum"]["starts"]
     ended = list(csv.DictReader((home / "episodes.csv").open()))
-    assert curriculum["starts"] == len(ended) + 4  # and the four that run
-    assert 0 <= curriculum["new_games"] - sum(not row["savestate_tag"] for row in ended) <= 4
-    assert len(curriculum["queued"]) == 4
+    assert starts["played"] == len(ended) + 4  # and the four that run
+    assert 0 <= starts["new_games"] - sum(not row["savestate_tag"] for row in ended) <= 4
+    assert len(starts["waiting"]) == 4
 
 
 def test_figures_add_up(small_run):

@@ -69,5 +69,5 @@ def fill(manager: CurriculumManager, *milestones: int, step: int = 100) -> list[
         ids.append(state_id)
     manager.pull(range(4))  # answer the call of the first-ever milestones, so that it does not disturb what follows
     manager._cut.clear()
-    manager._queued.clear()
+    manager.starts.waiting.clear()
     return ids

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from curriculum import CurriculumManager, sampling
-from curriculum.manager import RECENT_STARTS
+from curriculum.starts import RECENT_STARTS
 from puffer_envs.contract.records import FailedStart
 from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, TABLE, event, fill, make_manager, world
 
@@ -76,7 +76,7 @@ class Swarm:
 
     def agrees(self) -> None:
         manager = self.manager
-        assert (manager._starts, manager._new_games) == (len(self.played), self.played.count("new"))
+        assert (manager.starts.played, manager.starts.new_games) == (len(self.played), self.played.count("new"))
         recent = self.played[-RECENT_STARTS:]
         mix = {kind: recent.count(kind) / len(recent) for kind in ("new", *sampling.TIERS)}
         assert manager.spawn_mix() == pytest.approx(mix)
@@ -109,7 +109,7 @@ def test_pulls_evictions_failures_and_losses_are_counted_as_they_are_played(fold
             swarm.broken = set(manager.ids())
         swarm.step(now, reached)
         swarm.agrees()
-    assert manager._new_games >= 0.25 * manager._starts
+    assert manager.starts.new_games >= 0.25 * manager.starts.played
     assert len({*swarm.played}) == 4
 
 
