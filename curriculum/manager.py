@@ -48,6 +48,8 @@ class CurriculumConfig:
     """The newest so many states of each milestone are kept."""
     refresh_steps: int = 100_000
     """With all places of a milestone taken, a new state is wanted when the newest is this many agent steps old."""
+    half_life: float = 100.0
+    """Episodes that count for a milestone until an older one weighs half in its posterior; above 0, inf for never."""
     seed_dir: str = "savestates/wayfarer"
     """Folder of shipped states that a run begins with where they are of its ROM; empty for none."""
 
@@ -60,6 +62,8 @@ class CurriculumConfig:
             raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
         if self.keep_per_milestone < 1 or self.refresh_steps < 0:
             raise ValueError("keep_per_milestone must be at least 1 and refresh_steps at least 0")
+        if not self.half_life > 0:
+            raise ValueError(f"half_life must be above 0, got {self.half_life}")
 
 
 class CurriculumManager:
@@ -86,7 +90,7 @@ class CurriculumManager:
     ) -> None:
         self.milestones = tuple(milestones)
         self.config = config or CurriculumConfig()
-        self.posteriors = Posteriors(self.milestones)
+        self.posteriors = Posteriors(self.milestones, self.config.half_life)
         self.store = StateStore(Path(directory))
         self.rom_sha1 = rom_sha1
         self.agents_per_env = agents_per_env
@@ -217,7 +221,7 @@ class CurriculumManager:
 
     @property
     def alarm(self) -> np.ndarray:
-        """Milestones with theta < .5, bool [M]."""
+        """Milestones whose theta is below .5 for sure, bool [M]."""
         return self.posteriors.alarm
 
     def spawn_mix(self) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The manager from outside: what goes in as messages, what comes out as answers."""
 
+import math
 import os
 import subprocess
 import sys
@@ -265,6 +266,8 @@ def test_uses_and_scores_are_in_the_index_at_every_checkpoint(folder):
         {"tier_weights": (1, -1, 1)},
         {"keep_per_milestone": 0},
         {"refresh_steps": -1},
+        {"half_life": 0.0},
+        {"half_life": math.nan},
     ],
 )
 def test_impossible_configurations(bad):
@@ -290,3 +293,4 @@ def test_the_defaults_are_those_of_the_specification():
     assert sampling.TIERS == ("early", "mid", "late")
     assert config.tier_weights == (0.5, 0.3, 0.2)
     assert (config.mode, config.new_game_fraction, config.keep_per_milestone) == ("mixture", 0.25, 8)
+    assert config.half_life == 100
