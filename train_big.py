@@ -74,6 +74,8 @@ def loop(run: Run, signals: StopSignals) -> None:
 def steer(run: Run, step: Step) -> None:
     """Curriculum and environments meet here and nowhere else."""
     env, manager, now = run.env, run.manager, run.ledger.global_step
+    agents = env.spec.agents_per_env
+    began = np.flatnonzero(step.began[::agents]).tolist()
     for event in step.events:
         state_id = manager.on_event(event, now)
         if state_id is not None and event.state is not None:
@@ -82,14 +84,13 @@ def steer(run: Run, step: Step) -> None:
         manager.on_failure(failure)
     for finished in step.episodes:
         manager.on_episode(finished.episode, now)
+    for index in began:
+        manager.on_begin(index)
     for state_id in manager.drain_evicted():
         env.remove_state(state_id)
-    agents = env.spec.agents_per_env
-    for index in np.flatnonzero(step.returned[::agents]).tolist():
-        manager.on_lost(index)
-    for index in np.flatnonzero(step.began[::agents]).tolist():
+    for index in began:
         env.set_next_start(index, manager.next_start(index))
-    pulled = manager.pull(env.num_envs)
+    pulled = manager.pull(np.flatnonzero(env.masks[::agents]).tolist())
     for index, state_id in pulled.items():
         env.set_next_start(index, state_id)
     if pulled:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command("list", list_states, "Show the states of a folder, or of each folder in it.")
     add = command("add", add_states, "Admit foreign states after a trial in a process of its own.", with_folder=False)
-    add.add_argument("paths", nargs="+", type=Path, metavar="[DIR] FILE", help=f"DIR default: {ADDED}")
+    what = f"a folder stands for all *{index.SUFFIX} in it; DIR default: {ADDED}"
+    add.add_argument("paths", nargs="+", type=Path, metavar="[DIR] FILE", help=what)
     add.add_argument("--rom", type=Path, help="the ROM that they are of; default: the built-in game")
     add.add_argument("--milestone", help="milestone that they stand at; default: the furthest that they show")
     add.add_argument("--made-by", default="added", help="who made them; default: added")
@@ -110,7 +112,7 @@ def add_states(arguments: argparse.Namespace) -> int:
             code = BAD
         else:
             entry = _describe(data, rom, report, name, tiers[name], arguments.made_by, store)
-            store.add(entry, data)
+            store.add(replace(entry, source=printable(file.name)), data)
             known.add(entry.sha256)
             print(f"added: {file} as {entry.id} (map 0x{report.map:02X}, {report.badges} badges)")
     return code
@@ -147,18 +149,22 @@ def prune_states(arguments: argparse.Namespace) -> int:
 
 # -- adding ------------------------------------------------------------------------------------------------------
 def _split(paths: list[Path]) -> tuple[Path, list[Path]]:
-    """The folder (a first argument that is no file) and the files."""
+    """The folder (a first argument of several that is no file) and the files."""
     first, *rest = paths
-    if first.is_dir() or (rest and not first.exists()):
-        folder, files = first, rest
-    else:
-        folder, files = ADDED, paths
-    if not files:
-        raise UsageError(f"no files to add to {folder} were given")
-    for file in files:
-        if not file.is_file():
-            raise UsageError(f"there is no file {file}")
-    return folder, files
+    folder, sources = (first, rest) if rest and not first.is_file() else (ADDED, paths)
+    return folder, [file for source in sources for file in _states_of(source)]
+
+
+def _states_of(source: Path) -> list[Path]:
+    """A file, or all states of a folder."""
+    if source.is_dir():
+        files = sorted(source.glob(f"*{index.SUFFIX}"))
+        if not files:
+            raise UsageError(f"no files to add: there is no *{index.SUFFIX} in {source}")
+        return files
+    if not source.is_file():
+        raise UsageError(f"there is no file {source}")
+    return [source]
 
 
 def _read_file(file: Path) -> bytes:
@@ -279,6 +285,7 @@ def _show(folder: Path, entries: list[StateEntry]) -> None:
         "map",
         "badges",
         "made by",
+        "source",
         "global step",
         "size",
         "score",
@@ -292,7 +299,8 @@ def _show(folder: Path, entries: list[StateEntry]) -> None:
         badges = "" if entry.badges is None else str(entry.badges)
         numbers = (f"{entry.global_step:,}", f"{entry.size:,}", f"{entry.score:.2f}", str(entry.uses))
         table.add_row(
-            entry.id, entry.milestone, entry.tier, map_id, badges, entry.made_by, *numbers, entry.rom_sha1[:8]
+            *(entry.id, entry.milestone, entry.tier, map_id, badges, entry.made_by, entry.source),
+            *(*numbers, entry.rom_sha1[:8]),
         )
     console = Console()
     if not console.is_terminal:

@@ -54,14 +54,17 @@ class StateEntry:
     score: float = 0.0  # of its next milestone, when the index was last written
     uses: int = 0  # finished episodes that began from it
     failures: int = 0  # times that it could not be loaded
+    source: str = ""  # name of the file that was added; empty for a state of a run
 
 
 TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("id", "file", "sha256", "rom_sha1", "pyboy_version", "milestone", "tier", "made_by"), (str,)),
+    **dict.fromkeys(("id", "file", "sha256", "rom_sha1", "pyboy_version", "milestone", "tier"), (str,)),
+    **dict.fromkeys(("made_by", "source"), (str,)),
     **dict.fromkeys(("size", "state_version", "step", "global_step", "uses", "failures"), (int,)),
     **dict.fromkeys(("map", "badges"), (int, type(None))),
     "score": (float, int),
 }
+LATER = {"source"}  # fields that an older index does not have
 assert TYPES.keys() == {field.name for field in fields(StateEntry)}
 
 
@@ -107,11 +110,11 @@ def parse_entry(record: Any) -> StateEntry:
     record = dict(record)
     check = record.pop("check", None)
     name = str(record.get("id", "?"))[:80]
-    if record.keys() != TYPES.keys():
-        odd = ", ".join(sorted(str(key)[:40] for key in record.keys() ^ TYPES.keys()))
+    if odd_keys := (record.keys() | LATER) ^ TYPES.keys():
+        odd = ", ".join(sorted(str(key)[:40] for key in odd_keys))
         raise IndexDamaged(f"entry '{name}' has missing or unknown fields: {odd}")
-    for key, types in TYPES.items():
-        if not isinstance(record[key], types) or isinstance(record[key], bool):
+    for key, value in record.items():
+        if not isinstance(value, TYPES[key]) or isinstance(value, bool):
             raise IndexDamaged(f"entry '{name}' has a {key} of the wrong type")
     if check != checksum(record):
         raise IndexDamaged(f"entry '{name}' does not match its checksum")

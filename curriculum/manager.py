@@ -7,18 +7,18 @@ messages give the same answers, and `state_dict` holds everything that an exact 
 
 import json
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from curriculum import index, peek, sampling
 from curriculum.index import StateEntry
 from curriculum.posteriors import Posteriors
+from curriculum.starts import A_NEW_GAME, Start, Starts
 from curriculum.store import StateStore
 
 if TYPE_CHECKING:
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T", str, str | None)
-
-VERSION = 1
+VERSION = 2
 MAX_FAILURES = 2  # loads that may fail before a state is evicted
-RECENT_STARTS = 256  # that `spawn_mix` looks back on
-NEW_GAME = -1  # kind of a start; others are the index of the tier
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,15 @@ class CurriculumConfig:
     """mixture: starts spread over all milestones, and a first-ever milestone pulls half of the rows to it.
     frontier: starts at the furthest milestone alone, and a first-ever one pulls all rows."""
     new_game_fraction: float = 0.25
-    """New games are at least this share of all starts."""
+    """New games are at least this share of all starts that are played; a pull may lower it for a while."""
     tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
     keep_per_milestone: int = 8
     """The newest so many states of each milestone are kept."""
     refresh_steps: int = 100_000
     """With all places of a milestone taken, a new state is wanted when the newest is this many agent steps old."""
+    half_life: float = 100.0
+    """Episodes that count for a milestone until an older one weighs half in its posterior; above 0, inf for never."""
     seed_dir: str = "savestates/wayfarer"
     """Folder of shipped states that a run begins with where they are of its ROM; empty for none."""
 
@@ -64,6 +62,8 @@ class CurriculumConfig:
             raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
         if self.keep_per_milestone < 1 or self.refresh_steps < 0:
             raise ValueError("keep_per_milestone must be at least 1 and refresh_steps at least 0")
+        if not self.half_life > 0:
+            raise ValueError(f"half_life must be above 0, got {self.half_life}")
 
 
 class CurriculumManager:
@@ -90,7 +90,7 @@ class CurriculumManager:
     ) -> None:
         self.milestones = tuple(milestones)
         self.config = config or CurriculumConfig()
-        self.posteriors = Posteriors(self.milestones)
+        self.posteriors = Posteriors(self.milestones, self.config.half_life)
         self.store = StateStore(Path(directory))
         self.rom_sha1 = rom_sha1
         self.agents_per_env = agents_per_env
@@ -105,8 +105,7 @@ class CurriculumManager:
         self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
         self._cut: set[int] = set()  # environments whose running episode a pull ends
         self._evicted: list[str] = []
-        self._starts, self._new_games = 0, 0
-        self._recent: deque[int] = deque(maxlen=RECENT_STARTS)  # kinds of the latest starts
+        self.starts = Starts()
         self._just_shipped: set[str] = set()  # states that the constructor brought into the folder
         self._register_existing()
 
@@ -139,7 +138,8 @@ class CurriculumManager:
             self.store.update(entry.id, uses=entry.uses + 1)
 
     def on_failure(self, failure: "FailedStart") -> None:
-        """A state could not be loaded; the second time it goes to quarantine."""
+        """A state could not be loaded, so its row plays a new game; the second time it goes to quarantine."""
+        self.starts.withdraw([failure.state_id], failure.row // self.agents_per_env)
         entry = self.store.entries.get(failure.state_id)
         if entry is None:
             return
@@ -149,31 +149,43 @@ class CurriculumManager:
             self.store.quarantine(entry.id, f"could not be loaded {failures} times, at last: {failure.reason}")
             self._evicted.append(entry.id)
 
-    def on_lost(self, env: int) -> None:
-        """An environment's worker was lost, and its episode with it: nothing was learned of that."""
+    def on_begin(self, env: int) -> None:
+        """An environment has begun an episode, of its own or with a new worker: what it was told last is played.
+
+        To be called after the other messages of a step, and before its evictions are drained and its starts chosen.
+        """
         self._cut.discard(env)
+        self.starts.begin(env)
 
     # -- answers -------------------------------------------------------------------------------------------------
     def next_start(self, env: int) -> str | None:
         """Where an environment begins its next episode but the running one: the id of a state, None for a new game."""
-        self._cut.discard(env)
-        return self._started(self._sample())
+        self.starts.waiting.pop(env, None)
+        state_id = self._sample()
+        self.starts.waiting[env] = self._start_at(state_id)
+        return state_id
 
-    def pull(self, num_envs: int) -> dict[int, str]:
+    def pull(self, envs: Sequence[int]) -> dict[int, str]:
         """Environments to end now, and the state of a first-ever milestone that each begins from; once for each.
 
-        Of several first-ever milestones since the last call the furthest counts.
+        It takes the place of what `next_start` said. Of several first-ever milestones since the last call the furthest
+        counts.
+
+        Args:
+            envs: those that play. One whose worker is away may be about to begin from what it was told before.
         """
         m, self._pull_to = self._pull_to, None
         if m is None:
             return {}
         states = [entry.id for entry in self.store.entries.values() if entry.milestone == self.milestones[m].name]
-        count = num_envs if self.config.mode == "frontier" else num_envs // 2
+        count = len(envs) if self.config.mode == "frontier" else len(envs) // 2
         if not states or not count:
             return {}
-        chosen = sorted(self._rng.permutation(num_envs)[:count].tolist())
+        chosen = sorted(self._rng.permutation(np.asarray(envs))[:count].tolist())
         self._cut.update(chosen)
-        return {env: self._started(states[i % len(states)]) for i, env in enumerate(chosen)}
+        pulled = {env: states[i % len(states)] for i, env in enumerate(chosen)}
+        self.starts.waiting |= {env: self._start_at(state_id) for env, state_id in pulled.items()}
+        return pulled
 
     def wanted(self) -> np.ndarray:
         """Milestones whose states are worth their 20 ms now, bool [M]: places are free, or the newest is old."""
@@ -197,8 +209,9 @@ class CurriculumManager:
         return list(self.store.entries)
 
     def drain_evicted(self) -> list[str]:
-        """Ids that went out of use since the last call, for ``env.remove_state``."""
+        """Ids that went out of use since the last call, for ``env.remove_state``: who would begin there does not."""
         evicted, self._evicted = self._evicted, []
+        self.starts.withdraw(evicted)
         return evicted
 
     @property
@@ -208,31 +221,26 @@ class CurriculumManager:
 
     @property
     def alarm(self) -> np.ndarray:
-        """Milestones with theta < .5, bool [M]."""
+        """Milestones whose theta is below .5 for sure, bool [M]."""
         return self.posteriors.alarm
 
     def spawn_mix(self) -> dict[str, float]:
         """Fractions of the recent starts: new games and the three tiers."""
-        kinds = np.bincount(np.array(self._recent, np.int64) - NEW_GAME, minlength=len(sampling.TIERS) + 1)
-        return dict(zip(("new", *sampling.TIERS), (kinds / max(1, kinds.sum())).tolist(), strict=True))
+        return self.starts.mix()
 
-    def _started(self, state_id: T) -> T:
-        """Count a start."""
-        kind = NEW_GAME if state_id is None else sampling.TIERS.index(self.store.entries[state_id].tier)
-        self._starts += 1
-        self._new_games += state_id is None
-        self._recent.append(kind)
-        return state_id
+    def _start_at(self, state_id: str | None) -> Start:
+        if state_id is None:
+            return A_NEW_GAME
+        return Start(state_id, sampling.TIERS.index(self.store.entries[state_id].tier))
 
     # -- sampling ------------------------------------------------------------------------------------------------
     def _sample(self) -> str | None:
         ids = self.ids()
         if not self.config.enabled or not ids:
             return None
-        fraction = self.config.new_game_fraction
-        due = sampling.new_game_due(self._new_games, self._starts, fraction)
         # The coin is tossed even if the answer is due: one number a start, whatever happened before.
-        if self._rng.random() < fraction or due:
+        fraction = self.config.new_game_fraction
+        if self._rng.random() < fraction or self.starts.new_game_due(fraction):
             return None
         return ids[sampling.draw(self._probabilities(), self._rng.random())]
 
@@ -328,9 +336,7 @@ class CurriculumManager:
             "pull_to": self._pull_to,
             "cut": sorted(self._cut),
             "evicted": list(self._evicted),
-            "starts": self._starts,
-            "new_games": self._new_games,
-            "recent": list(self._recent),
+            "starts": self.starts.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -354,8 +360,7 @@ class CurriculumManager:
         self._pull_to = state["pull_to"]
         self._cut = set(state["cut"])
         self._evicted = list(state["evicted"])
-        self._starts, self._new_games = int(state["starts"]), int(state["new_games"])
-        self._recent = deque(state["recent"], maxlen=RECENT_STARTS)
+        self.starts.load_state_dict(state["starts"])
 
 
 def _shipped(folder: str) -> Path:

@@ -1,7 +1,9 @@
 """How sure is the swarm of each milestone: one Beta posterior a milestone, learned from finished episodes.
 
 Milestone m is a coin with unknown bias theta_m: Y = 1 when an episode reached m within T_m decisions of holding its
-predecessor, else 0. Beta(1, 1) before the first toss, Beta(alpha + Y, beta + 1 - Y) after it, theta_m the mean.
+predecessor, else 0. Beta(1, 1) before the first toss; at each toss what was learned fades towards that by a factor
+d = .5^(1/half-life), then Beta(alpha + Y, beta + 1 - Y); theta_m is the mean. The coin changes as the swarm learns:
+without fading, 500 failures before the first success need 500 successes until theta_m says .5.
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ class MilestoneSummary(NamedTuple):
     mean: float
     lo: float  # the equal-tailed 95% interval
     hi: float
-    alarm_score: float  # how far the mean is below the target; alarm when positive
+    alarm_score: float  # how far the mean is below the target
 
 
 def judge(
@@ -61,9 +63,13 @@ def judge(
 
 
 class Posteriors:
-    """Beta(1, 1) posteriors of a milestone table, vectorised over its M rows."""
+    """Beta(1, 1) posteriors of a milestone table, vectorised over its M rows.
 
-    def __init__(self, milestones: "Sequence[Milestone]") -> None:
+    Args:
+        half_life: episodes that count for a milestone until an older one weighs half; infinity for never.
+    """
+
+    def __init__(self, milestones: "Sequence[Milestone]", half_life: float) -> None:
         self.names = [milestone.name for milestone in milestones]
         index = {name: m for m, name in enumerate(self.names)}
         if len(index) != len(self.names):
@@ -79,12 +85,16 @@ class Posteriors:
         self.deadline = np.array([m.deadline for m in milestones], np.int64)  # [M], decisions
         self.alpha = np.ones(len(milestones), np.float64)  # [M]
         self.beta = np.ones(len(milestones), np.float64)  # [M]
+        self.tries = np.zeros(len(milestones), np.int64)  # [M], episodes that counted
+        self._fading = 0.5 ** (1 / half_life)
 
     def update(self, episode: "Episode", cut: bool = False) -> None:
         """Take one finished episode into account; ``cut`` if the curriculum ended it (see `judge`)."""
         counts, success = judge(episode, self.predecessor, self.deadline, cut)
-        self.alpha += success
-        self.beta += counts & ~success
+        fading = np.where(counts, self._fading, 1.0)
+        self.alpha = 1 + (self.alpha - 1) * fading + success
+        self.beta = 1 + (self.beta - 1) * fading + (counts & ~success)
+        self.tries += counts
 
     @property
     def theta(self) -> np.ndarray:
@@ -93,8 +103,11 @@ class Posteriors:
 
     @property
     def alarm(self) -> np.ndarray:
-        """Milestones that are missed more often than not, bool [M]."""
-        return self.theta < TARGET
+        """Milestones that are missed more often than not for sure, bool [M]: all of the 95% interval says so.
+
+        Of Beta(1, 1) this takes five failures in a row.
+        """
+        return np.array([self.interval(m)[1] < TARGET for m in range(len(self.names))], np.bool_)
 
     def bonus(self, milestone: int) -> float:
         """What reaching a milestone pays: 1 - theta, so that a mastered one stops paying."""
@@ -118,7 +131,8 @@ class Posteriors:
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"names": list(self.names), "alpha": self.alpha.copy(), "beta": self.beta.copy()}
+        counts = {"alpha": self.alpha.copy(), "beta": self.beta.copy(), "tries": self.tries.copy()}
+        return {"names": list(self.names), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`.
@@ -130,3 +144,4 @@ class Posteriors:
             raise ValueError("the saved posteriors are of another milestone table")
         self.alpha[:] = np.asarray(state["alpha"])
         self.beta[:] = np.asarray(state["beta"])
+        self.tries[:] = np.asarray(state["tries"])

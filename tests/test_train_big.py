@@ -14,6 +14,7 @@ import train_big
 from puffer_envs.pokemon_red.cartridge import BUILT_IN_ROM
 from puffer_envs.workers.pool import WorkerError
 from training.run import cli
+from training.store import checkpoint
 from training.telemetry.records import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +89,16 @@ def test_a_run_leaves_what_it_promises(small_run):
     assert set(json.loads(rows[0]["posterior_summary"])["badge_stone"]) == {"alpha", "beta", "mean", "low", "high"}
     assert "[STEP 1600/1600]" in done.stdout
     assert "[EP " in done.stdout
+
+
+def test_starts_are_counted_as_they_are_played(small_run):
+    folder, _ = small_run
+    home = folder / "runs" / "one"
+    starts = checkpoint.load(home / "checkpoints" / "step_1600").parts["curriculum"]["starts"]
+    ended = list(csv.DictReader((home / "episodes.csv").open()))
+    assert starts["played"] == len(ended) + 4  # and the four that run
+    assert 0 <= starts["new_games"] - sum(not row["savestate_tag"] for row in ended) <= 4
+    assert len(starts["waiting"]) == 4
 
 
 def test_figures_add_up(small_run):

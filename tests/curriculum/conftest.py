@@ -1,5 +1,6 @@
 """A small milestone table and messages of an imaginary game, shared by the tests of the curriculum."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_manager(folder: Path, seed: int = 7, rom_sha1: str = "", **config) -> CurriculumManager:
+    config = {"half_life": math.inf} | config  # whole counts, for numbers that are worked by hand
     return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, rom_sha1=rom_sha1)
+
+
+def play(manager: CurriculumManager, env: int) -> str | None:
+    """An environment begins what it was told, and is told the next."""
+    manager.on_begin(env)
+    return manager.next_start(env)
 
 
 def fill(manager: CurriculumManager, *milestones: int, step: int = 100) -> list[str]:
@@ -61,6 +69,7 @@ def fill(manager: CurriculumManager, *milestones: int, step: int = 100) -> list[
         state_id = manager.on_event(event(milestone, i, world(1000 * step + i)), step + 100 * i)
         assert state_id is not None
         ids.append(state_id)
-    manager.pull(4)  # answer the call of the first-ever milestones, so that it does not disturb what follows
+    manager.pull(range(4))  # answer the call of the first-ever milestones, so that it does not disturb what follows
     manager._cut.clear()
+    manager.starts.waiting.clear()
     return ids

@@ -167,6 +167,21 @@ def test_a_trial_that_cannot_be_held_refuses_nothing(folder, state_file, capsys,
     assert not (folder / "quarantine").exists()
 
 
+def test_a_folder_is_all_its_states_and_their_names_are_kept(folder, state_file, tmp_path, capsys, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+    for name, spoilt in (("b road.state", False), ("a lab.state", True), ("notes.txt", False)):
+        data = state_file.read_bytes()
+        (tmp_path / "theirs" / name).write_bytes(data[:-5] if spoilt else data)
+    code, out, _ = run(capsys, "add", folder, tmp_path / "theirs", "--milestone", "enter_lab")
+    assert (code, out.count("added:"), out.count("refused:")) == (1, 1, 1)
+    (entry,) = index.read_index(folder)
+    assert entry.source == "b road.state"
+    assert "b road.state" in run(capsys, "list", folder)[1]
+    monkeypatch.setattr(command, "ADDED", tmp_path / "added")
+    assert run(capsys, "add", tmp_path / "theirs", "--milestone", "enter_lab")[0] == 1  # a folder alone
+    assert [entry.source for entry in index.read_index(tmp_path / "added")] == ["b road.state"]
+
+
 # -- prune -------------------------------------------------------------------------------------------------------
 def test_prune_keeps_the_newest_of_each_milestone(folder, capsys):
     ids = fill(make_manager(folder), DOOR, DOOR, CAVE, DOOR)

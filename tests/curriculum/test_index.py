@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -236,3 +237,9 @@ def test_a_failing_write_leaves_the_old_index(states, monkeypatch, failing, nth)
     monkeypatch.undo()
     assert index.read_index(states) in ([make_entry(n) for n in range(3)], entries)
     assert not (states / "index.json.tmp").exists()
+
+
+def test_an_index_from_before_sources_were_kept_is_read():
+    entries = index.read_index(Path(__file__).parents[2] / "savestates" / "wayfarer")
+    assert entries
+    assert {entry.source for entry in entries} == {""}

@@ -1,5 +1,6 @@
 """The manager from outside: what goes in as messages, what comes out as answers."""
 
+import math
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from curriculum import CurriculumConfig, CurriculumManager, index, sampling
 from puffer_envs.contract.records import FailedStart
-from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, episode, event, fill, make_manager, world
+from tests.curriculum.conftest import CAVE, CROWN, DOOR, FIELD, episode, event, fill, make_manager, play, world
 
 
 # -- saving ------------------------------------------------------------------------------------------------------
@@ -49,9 +50,9 @@ def test_events_without_a_world_or_with_an_impossible_one_are_passed_over(folder
     manager = make_manager(folder)
     assert manager.on_event(event(DOOR, state=None), 1) is None
     assert manager.on_event(event(DOOR, state=b""), 1) is None
-    assert manager.pull(4) == {}  # and the pull waits for a state
+    assert manager.pull(range(4)) == {}  # and the pull waits for a state
     assert manager.on_event(event(DOOR), 2) is not None
-    assert manager.pull(4)
+    assert manager.pull(range(4))
 
 
 def test_switched_off_it_saves_nothing_and_starts_nothing(folder):
@@ -59,7 +60,7 @@ def test_switched_off_it_saves_nothing_and_starts_nothing(folder):
     assert not manager.wanted().any()
     assert manager.on_event(event(DOOR), 1) is None
     assert manager.next_start(0) is None
-    assert manager.pull(4) == {}
+    assert manager.pull(range(4)) == {}
     manager.on_episode(episode({DOOR: 1}), 10)
     assert manager.theta[DOOR] == pytest.approx(2 / 3)
     assert not folder.exists()
@@ -81,7 +82,7 @@ def test_a_full_disk_costs_the_state_and_not_the_run(folder, monkeypatch, caplog
 # -- sampling ----------------------------------------------------------------------------------------------------
 def test_without_states_every_start_is_a_new_game(folder):
     manager = make_manager(folder)
-    assert [manager.next_start(row) for row in range(8)] == [None] * 8
+    assert [play(manager, row) for row in [*range(8), *range(8)]] == [None] * 16
     assert manager.spawn_mix() == {"new": 1.0, "early": 0.0, "mid": 0.0, "late": 0.0}
 
 
@@ -90,7 +91,7 @@ def test_starts_have_the_frequencies_of_the_worked_example(folder):
     door, field, cave = fill(manager, DOOR, FIELD, CAVE)
     for _ in range(7):
         manager.on_episode(episode(held=(DOOR,)), 500)  # the field is missed seven times: Beta(1, 8), theta 1/9
-    starts = [manager.next_start(0) for _ in range(20_000)]
+    starts = [play(manager, 0) for _ in range(20_000)]
     share = {state: starts.count(state) / len(starts) for state in (None, door, field, cave)}
     # New games 1/4. Tiers early and mid: .5/.8, .3/.8. Early: the door's next is the field, which counts as half of the
     # door's .5: 8 * 1/4 * 3/4 = 1.5; the field's next are pet and cave, both undecided: 2.
@@ -105,7 +106,7 @@ def test_new_games_are_at_least_a_quarter_of_all_starts_at_any_time(folder):
     fill(manager, DOOR, CROWN)
     new = 0
     for n in range(1, 2000):
-        new += manager.next_start(n % 8) is None
+        new += play(manager, n % 8) is None
         assert new >= n / 4
     assert new < 2000 * 0.30
 
@@ -113,8 +114,8 @@ def test_new_games_are_at_least_a_quarter_of_all_starts_at_any_time(folder):
 def test_pulls_count_as_starts(folder):
     manager = make_manager(folder, mode="frontier")
     manager.on_event(event(DOOR), 1)
-    starts = list(manager.pull(16).values())
-    starts += [manager.next_start(0) for _ in range(400)]
+    starts = list(manager.pull(range(16)).values())
+    starts += [play(manager, 0) for _ in range(400)]
     assert starts[:16] == manager.ids() * 16
     assert sum(start is None for start in starts) >= len(starts) / 4
 
@@ -123,7 +124,7 @@ def test_the_same_seed_and_messages_give_the_same_starts(folder, tmp_path):
     def starts(directory, seed):
         manager = make_manager(directory, seed)
         fill(manager, DOOR, FIELD, CAVE, CROWN)
-        return [manager.next_start(row) for row in range(50)]
+        return [play(manager, row) for row in range(50)]
 
     assert starts(folder, 1) == starts(tmp_path / "b", 1) != starts(tmp_path / "c", 2)
 
@@ -131,7 +132,7 @@ def test_the_same_seed_and_messages_give_the_same_starts(folder, tmp_path):
 def test_frontier_starts_at_the_furthest_milestone(folder):
     manager = make_manager(folder, mode="frontier")
     *_, one, other = fill(manager, DOOR, FIELD, CROWN, CROWN)
-    starts = [manager.next_start(0) for _ in range(2000)]
+    starts = [play(manager, 0) for _ in range(2000)]
     assert set(starts) == {None, one, other}
     assert starts.count(one) == pytest.approx(750, abs=100)
 
@@ -140,7 +141,7 @@ def test_spawn_mix_looks_at_recent_starts(folder):
     manager = make_manager(folder)
     fill(manager, DOOR, CAVE)
     for _ in range(3000):
-        manager.next_start(0)
+        play(manager, 0)
     mix = manager.spawn_mix()
     assert list(mix) == ["new", "early", "mid", "late"]
     assert sum(mix.values()) == pytest.approx(1)
@@ -151,56 +152,56 @@ def test_spawn_mix_looks_at_recent_starts(folder):
 # -- pulls -------------------------------------------------------------------------------------------------------
 def test_a_first_ever_milestone_pulls_half_of_the_rows_once(folder):
     manager = make_manager(folder)
-    assert manager.pull(8) == {}
+    assert manager.pull(range(8)) == {}
     state_id = manager.on_event(event(FIELD, row=2), 10)
-    pulled = manager.pull(8)
+    pulled = manager.pull(range(8))
     assert set(pulled) < set(range(8))
     assert list(pulled.values()) == [state_id] * 4
-    assert manager.pull(8) == {}
+    assert manager.pull(range(8)) == {}
     manager.on_event(event(FIELD, row=3, state=world(9)), 20)  # no longer the first
-    assert manager.pull(8) == {}
+    assert manager.pull(range(8)) == {}
     manager.on_event(event(CAVE, row=3, state=world(10)), 30)
-    assert len(manager.pull(9)) == 4
+    assert len(manager.pull(range(9))) == 4
 
 
 def test_frontier_pulls_all_rows(folder):
     manager = make_manager(folder, mode="frontier")
     state_id = manager.on_event(event(FIELD), 10)
-    assert manager.pull(5) == dict.fromkeys(range(5), state_id)
+    assert manager.pull(range(5)) == dict.fromkeys(range(5), state_id)
 
 
 def test_of_several_first_ever_milestones_the_furthest_pulls(folder):
     manager = make_manager(folder)
     far = [manager.on_event(event(CROWN, row=row, state=world(row)), 10) for row in (0, 1)]
     manager.on_event(event(DOOR, row=2, state=world(2)), 10)
-    assert list(manager.pull(8).values()) == far * 2  # in turn over its states
-    assert manager.pull(8) == {}
+    assert list(manager.pull(range(8)).values()) == far * 2  # in turn over its states
+    assert manager.pull(range(8)) == {}
 
 
 def test_a_pull_is_remembered_after_the_states_are_gone(folder):
     manager = make_manager(folder)
     state_id = manager.on_event(event(DOOR), 1)
-    manager.pull(4)
+    manager.pull(range(4))
     for _ in range(2):
         manager.on_failure(FailedStart(0, state_id, "broken"))
     assert manager.ids() == []
     manager.on_event(event(DOOR, state=world(5)), 2)
-    assert manager.pull(4) == {}
+    assert manager.pull(range(4)) == {}
 
 
 def test_one_row_alone_is_not_pulled_by_a_mixture(folder):
     manager = make_manager(folder)
     manager.on_event(event(DOOR), 1)
-    assert manager.pull(1) == {}
+    assert manager.pull(range(1)) == {}
 
 
 def test_episodes_cut_by_a_pull_are_no_failures(folder):
     manager = make_manager(folder, mode="frontier")
     manager.on_event(event(DOOR, row=1), 5)
-    assert list(manager.pull(2)) == [0, 1]
+    assert list(manager.pull(range(2))) == [0, 1]
     manager.on_episode(episode(row=0, length=5), 6)  # cut after 5 of the door's 10 steps
     assert manager.theta[DOOR] == 0.5
-    manager.next_start(0)
+    play(manager, 0)
     manager.on_episode(episode(row=0, length=5), 12)  # the next one ended by itself
     assert manager.theta[DOOR] == pytest.approx(1 / 3)
     manager.on_episode(episode(row=1, length=5, truncated=False), 6)  # terminal: it ended by itself as well
@@ -210,8 +211,8 @@ def test_episodes_cut_by_a_pull_are_no_failures(folder):
 def test_an_episode_after_a_lost_worker_was_not_cut(folder):
     manager = make_manager(folder, mode="frontier")
     manager.on_event(event(DOOR, row=1), 5)
-    manager.pull(2)
-    manager.on_lost(0)
+    manager.pull(range(2))
+    play(manager, 0)
     manager.on_episode(episode(row=0, length=5), 6)
     assert manager.theta[DOOR] == pytest.approx(1 / 3)
 
@@ -220,7 +221,7 @@ def test_all_agents_of_an_environment_are_cut_together(folder):
     manager = make_manager(folder, mode="frontier")
     manager.agents_per_env = 2
     manager.on_event(event(DOOR, row=1), 5)
-    assert list(manager.pull(2)) == [0, 1]
+    assert list(manager.pull(range(2))) == [0, 1]
     for row in range(4):
         manager.on_episode(episode(row=row, length=5), 6)
     assert manager.theta[DOOR] == 0.5
@@ -265,6 +266,8 @@ def test_uses_and_scores_are_in_the_index_at_every_checkpoint(folder):
         {"tier_weights": (1, -1, 1)},
         {"keep_per_milestone": 0},
         {"refresh_steps": -1},
+        {"half_life": 0.0},
+        {"half_life": math.nan},
     ],
 )
 def test_impossible_configurations(bad):
@@ -290,3 +293,4 @@ def test_the_defaults_are_those_of_the_specification():
     assert sampling.TIERS == ("early", "mid", "late")
     assert config.tier_weights == (0.5, 0.3, 0.2)
     assert (config.mode, config.new_game_fraction, config.keep_per_milestone) == ("mixture", 0.25, 8)
+    assert config.half_life == 100

@@ -19,7 +19,7 @@ def test_a_state_that_one_row_saved_is_where_pulled_rows_begin(folder):
     entry = manager.store.entries[state_id]
     assert (entry.map, entry.badges, entry.state_version) == (env.game.route[0], 0, 15)
     env.add_state(state_id, manager.load_bytes(state_id))
-    ((pulled, start),) = manager.pull(env.num_envs).items()
+    ((pulled, start),) = manager.pull(range(env.num_envs)).items()
     env.set_next_start(pulled, start)
     env.request_reset(np.arange(env.num_envs) == pulled)
     env.step(np.zeros(2, np.int32))

@@ -22,16 +22,26 @@ from training.run.environments import make_env
 from training.run.preflight import UserError
 from training.run.run import Run
 from training.store import checkpoint
+from training.store.lock import RunLock
 
 T = TypeVar("T")
 
 
 def build(config: RunConfig) -> Run:
-    """Check, build and, with `--resume`, load.
+    """Check, build and, with `--resume`, load. The run is locked from here on, until it is closed.
 
     Raises:
         UserError: something the user can mend; nothing was written.
     """
+    lock = preflight.lock_run(config.runs_dir, config.savestates_dir, config.run_name)
+    try:
+        return _build(config, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _build(config: RunConfig, lock: RunLock) -> Run:
     device = preflight.pick_device(config.device)
     spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
     machine.prepare(_torch_threads(config, device))
@@ -44,7 +54,7 @@ def build(config: RunConfig) -> Run:
     saved = _newest(config) if config.resume else None
     _tried(lambda: env_registry.module(config.env).check(config.game))
     env = _tried(lambda: make_env(config))
-    run = _tried(lambda: _assemble(config, env, policy, device))
+    run = _tried(lambda: _assemble(config, env, policy, device, lock))
     if saved is None:
         run.start()
     else:
@@ -54,7 +64,7 @@ def build(config: RunConfig) -> Run:
     return run
 
 
-def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device) -> Run:
+def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device, lock: RunLock) -> Run:
     seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(3).tolist()
     learner: Learner
     if config.algo == "dqn":
@@ -80,7 +90,7 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         run_name=config.run_name,
         agents_per_env=env.spec.agents_per_env,
     )
-    return Run(config, device, env, learner, manager)
+    return Run(config, device, env, learner, manager, lock)
 
 
 def _num_workers(config: RunConfig) -> int:

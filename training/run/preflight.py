@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from puffer_envs.registry import usable_cores
+from training.store.lock import LOCK, LockedError, RunLock
 from training.telemetry.records import clean_text, size_text
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -59,15 +60,7 @@ def preflight(
 
 def check_run(runs_dir: Path, savestates_dir: Path, name: str, resume: bool) -> Path:
     """The run's folder: new without ``resume``, there with it."""
-    if not RUN_NAME.fullmatch(name):
-        raise UserError(
-            f"'{clean_text(name)}' cannot be a run name: use 1 to 64 letters, digits, dots, dashes and underscores, "
-            "the first a letter or digit"
-        )
-    folder = runs_dir / name
-    for path, parent in ((folder, runs_dir), (savestates_dir / name, savestates_dir)):
-        if not path.resolve().is_relative_to(parent.resolve()):
-            raise UserError(f"{path} leads out of {parent}: remove that link or choose another --run-name")
+    folder, _ = check_name(runs_dir, savestates_dir, name)
     if resume and not _has_content(folder):
         raise UserError(f"there is no run '{name}' in {runs_dir} to resume{_similar(runs_dir, name)}")
     if not resume and _has_content(folder):
@@ -75,6 +68,32 @@ def check_run(runs_dir: Path, savestates_dir: Path, name: str, resume: bool) -> 
     if not resume and _has_content(savestates_dir / name):
         raise UserError(f"{savestates_dir / name} holds the savestates of something else: choose another --run-name")
     return folder
+
+
+def check_name(runs_dir: Path, savestates_dir: Path, name: str) -> tuple[Path, Path]:
+    """The run's folder and that of its savestates, which lie where they should."""
+    if not RUN_NAME.fullmatch(name):
+        raise UserError(
+            f"'{clean_text(name)}' cannot be a run name: use 1 to 64 letters, digits, dots, dashes and underscores, "
+            "the first a letter or digit"
+        )
+    for parent in (runs_dir, savestates_dir):
+        if not (parent / name).resolve().is_relative_to(parent.resolve()):
+            raise UserError(f"{parent / name} leads out of {parent}: remove that link or choose another --run-name")
+    return runs_dir / name, savestates_dir / name
+
+
+def lock_run(runs_dir: Path, savestates_dir: Path, name: str) -> RunLock:
+    """The lock on a run's folders; it comes before all that is read or written there."""
+    folders = check_name(runs_dir, savestates_dir, name)
+    for path in folders:
+        check_writable(path)
+    try:
+        return RunLock(name, folders)
+    except LockedError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"cannot write to {error.filename or folders[0]}: {error.strerror}") from error
 
 
 def check_writable(path: Path) -> Path:
@@ -236,13 +255,13 @@ def _versions() -> list[str]:
 
 
 def _similar(runs_dir: Path, name: str) -> str:
-    known = sorted(path.name for path in runs_dir.iterdir()) if runs_dir.is_dir() else []
+    known = sorted(path.name for path in runs_dir.iterdir() if _has_content(path)) if runs_dir.is_dir() else []
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean '{clean_text(close[0])}'?" if close else ""
 
 
 def _has_content(folder: Path) -> bool:
-    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    return folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir()))
 
 
 def _existing(path: Path) -> Path:

@@ -23,6 +23,7 @@ from training.run import cli
 from training.run.config import RunConfig
 from training.run.environments import make_test_env
 from training.store import checkpoint
+from training.store.lock import RunLock
 from training.telemetry import report
 from training.telemetry.dashboard import Dashboard
 from training.telemetry.logger import RunLogger
@@ -47,8 +48,9 @@ class Run:
         env: VectorEnv,
         learner: Learner,
         manager: CurriculumManager,
+        lock: RunLock,
     ) -> None:
-        self.config, self.device, self.env = config, device, env
+        self.config, self.device, self.env, self.lock = config, device, env, lock
         self.learner, self.ledger, self.manager = learner, learner.ledger, manager
         self.folder = config.runs_dir / config.run_name
         self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights))
@@ -81,6 +83,7 @@ class Run:
         for env in (self.env, *self.test_envs.values()):
             env.close()
         self.logger.__exit__(kind, error, trace)
+        self.lock.release()
 
     def start(self) -> None:
         """Begin a new run: write the settings down and give every row its first start."""
@@ -88,6 +91,10 @@ class Run:
         self._add_states()
         self._queue_starts()
         self.env.reset(self.config.seed)
+        for failure in self.env.poll_failures():
+            self.manager.on_failure(failure)
+        for env in range(self.env.num_envs):
+            self.manager.on_begin(env)
         self._queue_starts()  # the reset has used the first ones
 
     def _queue_starts(self) -> None:

@@ -131,8 +131,8 @@ def live_data(
 ) -> dict[str, Any]:
     """What a log line brings up to date."""
     parts = {"env": seconds.get("env", 0.0), "act": seconds.get("act", 0.0), "learn": seconds.get("learn", 0.0)}
-    tries = manager.posteriors.alpha + manager.posteriors.beta - 2
-    rows = zip(manager.milestones, manager.theta.tolist(), manager.alarm.tolist(), tries.tolist(), strict=True)
+    tries = manager.posteriors.tries.tolist()
+    rows = zip(manager.milestones, manager.theta.tolist(), manager.alarm.tolist(), tries, strict=True)
     return {
         "epsilon": figures.get("epsilon"),
         "episodes_done": ledger.episodes,
@@ -146,7 +146,7 @@ def live_data(
         "reward": {name: figures[name] for name in (*(f"r_{part}" for part in ledger.parts), "r_total")}
         | {name.removeprefix("reward/"): x for name, x in figures.items() if name.startswith("reward/")},
         "losses": {name.removeprefix("learner/"): x for name, x in figures.items() if name.startswith("learner/")},
-        "milestones": [MilestoneView(m.name, theta, alarm, int(n)) for m, theta, alarm, n in rows],
+        "milestones": [MilestoneView(m.name, theta, alarm, n) for m, theta, alarm, n in rows],
         "spawn_mix": manager.spawn_mix(),
         "memory": device_memory(device),
     }

@@ -109,6 +109,17 @@ def test_the_window_of_milestones_follows_the_frontier() -> None:
     assert "m10" not in text
 
 
+def test_what_nobody_has_tried_shows_no_figure() -> None:
+    views = [MilestoneView("tried", 0.5, False, 2), MilestoneView("untried", 0.5, False, 0)]
+    lines = picture(FULL | {"milestones": views}, 120, 40)
+    tried, untried = (next(line for line in lines if f" {name} " in line) for name in ("tried", "untried"))
+    assert "█" in tried
+    assert "0.50" in tried
+    assert "█" not in untried.split("untried")[1].split("│")[0]
+    assert "0.50" not in untried
+    assert " --" in untried
+
+
 def test_odd_values_and_markup_do_no_harm() -> None:
     odd = FULL | {
         "run_name": "[red]x\x1b[2J",
