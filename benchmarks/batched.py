@@ -124,7 +124,7 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     env = env_registry.make(config.env, config.num_envs, config.game)
     env.reset(0)
     torch.manual_seed(0)
-    network = env_registry.entry(config.env).policy
+    network = env_registry.resolve(config.env).network
     policy = policy_registry.build(network, env.spec.layout, env.spec.num_actions, config.policy)
     return OnPolicy(config.learner, config.total_steps, env, policy, 0, 0, torch.device(args.device))
 

@@ -43,7 +43,7 @@ def make_pool(args: argparse.Namespace) -> WorkerPool:
     """The product's own pool over environments that can also run bare."""
     config = Config(rom=args.rom)
     factory = partial(BarePokemonRed, config, num_threads=1)
-    spec = env_registry.module(args.env).spec(config)
+    spec = env_registry.resolve(args.env).spec(config)
     return WorkerPool(
         factory, spec, args.num_envs, num_workers=min(args.num_workers, args.num_envs), preload=("pyboy",)
     )
@@ -113,7 +113,7 @@ def make_learner(
     env.reset(0)
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
     layout = env.spec.layout
-    policy = policy_registry.make_policy(env_registry.entry(env.spec.name).policy, layout, 7, size)
+    policy = policy_registry.make_policy(env_registry.resolve(env.spec.name).network, layout, 7, size)
     learner, intrinsic = DQNConfig(), IntrinsicConfig()
     dqn, rnd = DQN(policy, learner, device), RND(env.num_agents, policy.feature_size, intrinsic, device)
     length = learner.burn_in + learner.sequence + learner.n_step

@@ -128,7 +128,7 @@ def test_mistakes_in_an_evaluation_are_one_sentence(small_run, capsys, flags, wo
     ("flags", "words"),
     [
         (["--algo", "dqn"], "learns with --algo ppo"),
-        (["--rom", "red.gb"], "--rom is for emulated games"),
+        (["--rom", "red.gb"], "--rom"),
         (["--batch-size", "1010"], "multiple of the 40 rows"),
         (["--env.grid-size", "3"], "the grid is 3"),
         (["--env.metric", "swim"], "walk or euclidean"),

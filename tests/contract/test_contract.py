@@ -20,9 +20,9 @@ from puffer_envs import registry
 from puffer_envs.contract import vector_env as base
 from puffer_envs.contract.batched import BatchedEnv
 from puffer_envs.contract.state_file import StateFileError
-from puffer_envs.territory.env import Config as TerritoryConfig
+from puffer_envs.territory.config import Config as TerritoryConfig
 from puffer_envs.territory.env import Territory
-from puffer_envs.voxel_swarm.env import Config as VoxelConfig
+from puffer_envs.voxel_swarm.config import Config as VoxelConfig
 from puffer_envs.voxel_swarm.env import VoxelSwarm
 from tests.probes import PROBES
 
@@ -587,7 +587,7 @@ def test_games_import_no_torch_and_pufferlib_stays_whole() -> None:
 import sys
 from puffer_envs import base, gymnasium_api, registry, workers
 for name in registry.TABLE:
-    registry.module(name)
+    registry.resolve(name)
 assert "torch" not in sys.modules
 assert "pufferlib" not in sys.modules
 import pufferlib, pufferlib.vector

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from curriculum.manager import CurriculumManager
+from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
 from training.common.clock import Clock
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 
 VIDEO_STEPS = 600  # decisions of a filmed episode at the most
 VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
-SHOWN_FACTS = ("iou",)  # of a game's figures, those in the line of an evaluation
 BEST_OF = 5  # evaluations whose mean is the figure of the run
 
 
@@ -49,6 +49,7 @@ class Run:
         manager: CurriculumManager,
     ) -> None:
         self.config, self.device, self.env = config, device, env
+        self.game = env_registry.resolve(config.env)
         self.learner, self.ledger, self.manager = learner, learner.ledger, manager
         self.folder = config.runs_dir / config.run_name
         self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights))
@@ -191,7 +192,7 @@ class Run:
         figures = {"eval/return_last5": figure}
         for name, result in played.items():
             figures |= result.figures(f"eval/{name}" if name else "eval")
-            self.logger.message(_evaluation_text(step, name, result))
+            self.logger.message(_evaluation_text(step, name, result, self.game.headline))
         self.logger.metrics(step, figures)
         if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
             return False
@@ -304,14 +305,14 @@ class Run:
         self._write_settings()
 
 
-def _evaluation_text(step: int, name: str, result: Evaluation) -> str:
+def _evaluation_text(step: int, name: str, result: Evaluation, headline: Collection[str]) -> str:
     told = f"evaluation at {step:,}{f' on {name}' if name else ''}"
     reached = [f"{name} {share:.0%}" for name, share in result.reached.items() if share > 0]
-    furthest = ", ".join(reached[-4:]) or "no milestone"
-    facts = "".join(f"{name} {value:.3f}, " for name, value in result.facts.items() if name in SHOWN_FACTS)
+    furthest = f", reached {', '.join(reached[-4:]) or 'no milestone'}" if result.reached else ""
+    facts = "".join(f"{name} {result.facts[name]:.3f}, " for name in headline)
     return (
         f"{told}: return {result.mean_return:.2f} +- {result.interval:.2f}, {facts}"
-        f"length {result.mean_length:.0f}, reached {furthest}"
+        f"length {result.mean_length:.0f}{furthest}"
     )
 
 
