@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,19 +166,20 @@ def play_test(
 
 def rows_of(name: str, game: Game, played: list[Played], seconds: float) -> list[dict[str, Any]]:
     """A row for a test, and one for each group of its episodes (`Game.group`) where there are several."""
-    head = {"test": name}
+    head: dict[str, Any] = {"test": name}
     if not game.group:
-        return [row(head, played) | {"seconds_an_episode": seconds}]
+        return [row(head, played, game.places) | {"seconds_an_episode": seconds}]
     groups: dict[str, list[Played]] = {}
     for episode, result in played:
         groups.setdefault(episode.summary[game.group], []).append((episode, result))
-    rows = [row(head | {game.group: "all"}, played) | {"seconds_an_episode": seconds}]
-    return rows + [row(head | {game.group: group}, groups[group]) for group in sorted(groups) if len(groups) > 1]
+    rows = [row(head | {game.group: "all"}, played, game.places) | {"seconds_an_episode": seconds}]
+    split = sorted(groups) if len(groups) > 1 else []
+    return rows + [row(head | {game.group: group}, groups[group], game.places) for group in split]
 
 
-def row(head: dict[str, Any], played: list[Played]) -> dict[str, Any]:
-    """What a group of episodes came to, behind what ``head`` says of it."""
-    told = [facts(episode) for episode, _ in played]
+def row(head: dict[str, Any], played: list[Played], places: Collection[str]) -> dict[str, Any]:
+    """What a group of episodes came to, behind what ``head`` says of it; ``places`` as in `Game`."""
+    told = [facts(episode, places) for episode, _ in played]
     means: dict[str, float] = {}
     for fact in told[0]:
         values = [each[fact] for each in told]

@@ -22,8 +22,8 @@ def memory_bytes(config: Config, num_envs: int) -> int:
 
 def evaluation(config: Config, max_steps: int, idle_frames: int) -> Config:
     """New games that last ``max_steps`` whatever happens: patience would end those of a policy that stands still."""
-    limits = {"new_game_steps": max_steps, "patience_steps": max_steps} if max_steps else {}
-    return config._replace(idle_frames=idle_frames, **limits)
+    config = config._replace(idle_frames=idle_frames)
+    return config._replace(new_game_steps=max_steps, patience_steps=max_steps) if max_steps else config
 
 
 def sense(observations: np.ndarray) -> Mapping[str, np.ndarray]:

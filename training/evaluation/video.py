@@ -147,7 +147,17 @@ def _encode_mp4(frames: Iterable[np.ndarray], path: Path, fps: int, cancel: Canc
 
 def _run(arguments: list[str | Path], cancel: Cancel, feed: Callable[[IO[bytes]], None] | None = None) -> None:
     """Run ffmpeg on one thread, in a process group of its own: a Ctrl-C in the terminal is for us, not for it."""
-    command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-threads", "1", *map(str, arguments)]
+    command = [
+        _ffmpeg(),
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-nostdin",
+        "-y",
+        "-threads",
+        "1",
+        *[str(argument) for argument in arguments],
+    ]
     stdin = subprocess.PIPE if feed else subprocess.DEVNULL
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=errors, process_group=0)

@@ -29,6 +29,7 @@ from training.telemetry.dashboard import Dashboard
 from training.telemetry.logger import RunLogger
 from training.telemetry.metrics import Metrics
 from training.telemetry.panels import EPISODES
+from training.telemetry.records import own_columns
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Run:
         self.game = env_registry.resolve(config.env)
         self.learner, self.ledger, self.manager = learner, learner.ledger, manager
         self.folder = config.runs_dir / config.run_name
-        self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights))
+        self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights), self.game.places)
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
@@ -62,9 +63,9 @@ class Run:
         self.best = -np.inf
         self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
         self.timed_busy, self.timed_env = 0.0, 0.0
-        self.data: dict[str, Any] = _fixed_data(config, device)
+        self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
         self.dashboard = Dashboard(self.data, config.dashboard)
-        self.logger = RunLogger(self.folder, self.dashboard.show)
+        self.logger = RunLogger(self.folder, self.dashboard.show, own_columns(self.game))
         self.videos = video.VideoWorker()
         self.test_envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
 
@@ -118,12 +119,12 @@ class Run:
         """Everything that is written or shown of one step of all rows."""
         self.metrics.add(step, self.env.reward_terms)
         for finished in step.episodes:
-            record = report.episode_record(finished, self.env, self.manager)
+            record = report.episode_record(finished, self.env, self.manager, self.game)
             self.logger.episode(record, report.shown_milestone(self.env, self.manager))
             self.data["episodes"] = [*self.data["episodes"], record][-EPISODES:]
         if report.sample_due(self.ledger):
-            self.logger.steps(report.step_records(step, self.ledger, self.manager))
-            self.logger.positions(report.position_records(step, self.ledger))
+            self.logger.steps(report.step_records(step, self.ledger, self.manager, self.game))
+            self.logger.positions(report.position_records(step, self.ledger, self.game))
         self.data["step"] = self.ledger.global_step
 
     def log_line(self) -> None:
@@ -206,7 +207,7 @@ class Run:
         seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
         try:
             env = self._test_env(name, settings.episodes)
-            return evaluate(self.learner.player, env, settings.max_steps, seed, stop)
+            return evaluate(self.learner.player, env, settings.max_steps, seed, stop, places=self.game.places)
         except (WorkerError, OSError) as error:
             self._drop_test_env(name, settings.episodes, f"evaluation at {step:,}", error)
             return None

@@ -1,6 +1,7 @@
 """Figures between two log lines, and the sliding means over the last episodes."""
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ class Metrics:
 
     Args:
         parts: of the reward. terms: of the game's own.
+        places: facts of an episode that are no figures (`Game.places`).
     """
 
-    def __init__(self, parts: tuple[str, ...], terms: tuple[str, ...]) -> None:
-        self.parts, self.terms = parts, terms
+    def __init__(self, parts: tuple[str, ...], terms: tuple[str, ...], places: Collection[str] = ()) -> None:
+        self.parts, self.terms, self.places = parts, terms, places
         self.recent: deque[list[float]] = deque(maxlen=WINDOW)  # length, r_env, r_total of finished episodes
         self.facts: deque[dict[str, float]] = deque(maxlen=WINDOW)  # the games' own figures of the same episodes
         self._clear()
@@ -43,7 +45,7 @@ class Metrics:
 
     def _add_episode(self, finished: FinishedEpisode) -> None:
         self.recent.append([float(finished.episode.length), finished.returns["env"], finished.total])
-        self.facts.append(facts(finished.episode))
+        self.facts.append(facts(finished.episode, self.places))
 
     def learn(self, figures: dict[str, float]) -> None:
         """Take in the figures of one update."""
