@@ -5,6 +5,7 @@ offset; the tests compare it with what the emulator itself says. Anything else i
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -38,7 +39,12 @@ def inspect_state(state: bytes) -> Inspection:
     """A state as PyBoy wrote it, and the map and number of badges in it; what is no state stays as it is."""
     state = plain(state)
     map_id, badges = map_and_badges(state)
-    return Inspection(state, {"map": map_id, "badges": badges}, version("pyboy"))
+    return Inspection(state, {"map": map_id, "badges": badges}, _emulator())
+
+
+@cache
+def _emulator() -> str:
+    return version("pyboy")
 
 
 def plain(state: bytes) -> bytes:

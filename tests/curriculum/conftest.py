@@ -50,8 +50,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "savestates" / "run"
 
 
-def make_manager(folder: Path, seed: int = 7, rom_sha1: str = "", **config) -> CurriculumManager:
-    return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, rom_sha1=rom_sha1)
+def make_manager(folder: Path, seed: int = 7, world_id: str = "", **config) -> CurriculumManager:
+    return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, world_id=world_id)
 
 
 def fill(manager: CurriculumManager, *milestones: int, step: int = 100) -> list[str]:

@@ -72,12 +72,14 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         )
     else:
         learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device)
+    game = env_registry.resolve(config.env)
     manager = CurriculumManager(
         env.spec.milestones,
         config.savestates_dir / config.run_name,
         config.curriculum,
         seed=seeds[0],
-        rom_sha1=env_registry.resolve(config.env).world_id(config.game),
+        world_id=game.world_id(config.game),
+        inspect=game.inspect_state,
         run_name=config.run_name,
         agents_per_env=env.spec.agents_per_env,
     )
