@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 # name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
 TABLE = {
-    "generic": ("policies.generic", "GenericPolicy"),
     "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
     "territory": ("policies.territory", "TerritoryPolicy"),
     "voxel_swarm": ("policies.voxel_swarm", "VoxelSwarmPolicy"),
+    "generic": ("policies.generic", "GenericPolicy"),
 }
 GENERIC = "generic"  # the network of games that have none of their own
 

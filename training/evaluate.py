@@ -1,6 +1,6 @@
 """Let a trained run play, in its own game or in one of other settings, and say how it did.
 
-    python -m training.evaluate --run voxel --env.grid-size 128 --episodes 4 --video
+    python -m training.evaluate --run NAME --episodes 4 --video
 
 Every setting of the run can be given anew: --env.*, --seed, --device, --num-workers. A game that has test sets is
 played on each of them, unless the settings of the game say what is to be played.

@@ -72,11 +72,11 @@ def _no_world(config: Any) -> str:
 
 # -- what a game says --------------------------------------------------------------------------------------------------
 class Column(NamedTuple):
-    """A fact of an episode's end that has a column in episodes.csv, in the episode lines and in the dashboard."""
+    """A fact of an episode's end that has a place in episodes.csv, in the episode lines and in the dashboard."""
 
     name: str  # of the fact in `Episode.summary`
-    title: str  # in the dashboard
-    align: str  # in the dashboard: ">3" is right in 3 characters, "<14" left in 14
+    title: str = ""  # in the dashboard
+    align: str = ""  # in the dashboard: ">3" is right in 3 characters, "<14" left in 14; "" leaves it out there
 
 
 class Alias(NamedTuple):

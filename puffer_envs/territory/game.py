@@ -23,6 +23,6 @@ GAME = Game(
         Column("won", "won", "<3"),
         Column("land", "land", ">6"),
         Column("rank", "rank", ">4"),
-        Column("ticks", "ticks", ">6"),
+        Column("ticks"),
     ),
 )

@@ -34,10 +34,10 @@ GAME = Game(
     tests=held_out,
     export=export,
     columns=(
-        Column("text", "shape", "<22"),
-        Column("family", "family", "<9"),
+        Column("text", "shape", "<18"),
+        Column("family"),
         Column("iou", "IoU", ">6"),
-        Column("wrong", "wrong", ">5"),
+        Column("wrong"),
     ),
     headline=("iou",),
     group="family",

@@ -78,7 +78,7 @@ def write_video(
         frames: uint8 [H, W, 3], all of one shape; taken one at a time, never held together.
 
     Raises:
-        VideoError: no frames, frames of other shapes, no ffmpeg, a full disk, or a cancel.
+        VideoError: no frames, frames of several sizes, no ffmpeg, a full disk, or a cancel.
         Exception: whatever ``frames`` raises.
     """
     begin = time.perf_counter()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Proximal policy optimisation; the defaults are the voxel swarm's."""
+    """Proximal policy optimisation."""
 
     num_steps: int = 32
     """Decisions of each row between two updates."""

@@ -290,7 +290,8 @@ class RunLogger:
             self.echo(kind, clean_text(text))
 
     def _rows(self, name: str, records: Iterable[Record]) -> None:
-        self.files[name].write("".join([csv_row(cells(record, self.own_columns[name])) for record in records]))
+        if rows := [csv_row(cells(record, self.own_columns[name])) for record in records]:
+            self.files[name].write("".join(rows))
 
     def _line(self, kind: str, text: str) -> None:
         self.text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")

@@ -242,7 +242,7 @@ def _losses(data: Mapping[str, Any], width: int, height: int) -> Panel:
 
 def _episodes(data: Mapping[str, Any], width: int, height: int) -> Panel:
     mean = data.get("means", {}).get("r_total", math.inf)
-    columns = data.get("columns", ())
+    columns = [column for column in data.get("columns", ()) if column.align]
     titles = _own({column.name: column.title for column in columns}, columns)
     lines = [Text(f"{'ep':>7} {'env':>4} {'length':>7} {'r_env':>8} {'r_total':>8} {titles}start", "dim")]
     newest = list(data.get("episodes", ()))[-height:] if height > 0 else []

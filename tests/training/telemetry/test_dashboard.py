@@ -80,6 +80,19 @@ def test_everything_is_there_at_120_by_40() -> None:
     assert " 1341 " not in text  # the last 8 episodes
 
 
+def test_each_game_has_its_own_columns_of_episodes() -> None:
+    facts = {"text": "a castle with four tall towers", "won": True, "share": 0.98765, "left": None, "hidden": 1}
+    columns = (Column("text", "shape", "<9"), Column("won", "won", "<3"), Column("share", "share", ">6"))
+    columns += (Column("left", "left", ">4"), Column("hidden"))
+    text = "\n".join(picture(FULL | {"episodes": [EPISODE._replace(facts=facts)], "columns": columns}, 120, 40))
+    assert "r_total shape      won   share  left start" in text
+    assert "31.80 a castle…  yes  0.9877       gym_1" in text
+    assert "bdg" not in text
+    without = "\n".join(picture(FULL | {"episodes": [EPISODE._replace(facts={})], "columns": ()}, 120, 40))
+    assert "r_total start" in without
+    assert "31.80 gym_1" in without
+
+
 def test_the_same_facts_at_80_by_24() -> None:
     text = "\n".join(picture(FULL, 80, 24))
     for words in ("big_run_01", "25.0%", "to go", "700 /s", "episode r_env", "milestones 7/30 9!", "n25 e38 m22 l15"):
