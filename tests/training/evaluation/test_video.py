@@ -239,7 +239,7 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from training.signals import StopSignals
+from training.run.signals import StopSignals
 from training.video import VideoWorker
 
 def frames():

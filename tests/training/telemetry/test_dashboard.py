@@ -240,10 +240,10 @@ def test_a_run_that_changes_its_data_all_the_time_is_shown_all_the_time() -> Non
 # -- a real terminal -------------------------------------------------------------------------------------------------
 RUN = """
 import sys, time
-sys.path.insert(0, "tests/training")
+sys.path.insert(0, "tests/training/telemetry")
 from test_dashboard import FULL
-from training.dashboard import Dashboard
-from training.signals import StopSignals
+from training.telemetry.dashboard import Dashboard
+from training.run.signals import StopSignals
 
 dashboard = Dashboard(FULL, "rich")
 with StopSignals(dashboard.restore) as signals, dashboard:
