@@ -105,7 +105,7 @@ class Trial(NamedTuple):
 class Game:
     """The one place that says what a game is to the rest of the house: ``GAME`` in the game's ``game.py``.
 
-    Only the first five fields must be given. A function of ``config`` takes an instance of `Config`.
+    Only the first four fields must be given. A function of ``config`` takes an instance of `Config`.
     """
 
     name: str

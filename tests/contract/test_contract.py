@@ -598,6 +598,5 @@ assert pufferlib.PufferEnv is vector_env.PufferEnv
 assert issubclass(vector_env.VectorEnv, pufferlib.PufferEnv)
 """
     _run(program)
-    _run(
-        "import pufferlib\nfrom puffer_envs.contract import vector_env\nassert pufferlib.PufferEnv is vector_env.PufferEnv"
-    )
+    imports = "import pufferlib\nfrom puffer_envs.contract import vector_env\n"
+    _run(f"{imports}assert pufferlib.PufferEnv is vector_env.PufferEnv")
