@@ -240,7 +240,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from training.run.signals import StopSignals
-from training.video import VideoWorker
+from training.evaluation.video import VideoWorker
 
 def frames():
     for i in range(1500):
