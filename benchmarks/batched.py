@@ -36,7 +36,8 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def random_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
     """Random actions, observations included, beside what writing its arrays alone would take."""
-    draws = np.random.default_rng(0).integers(0, env.spec.num_actions, (DRAWS, env.num_agents), dtype=np.int32)
+    choices = env.spec.action.parts[0]
+    draws = np.random.default_rng(0).integers(0, choices, (DRAWS, env.num_agents), dtype=np.int32)
     steps = iter_forever(draws)
 
     def step() -> int:
@@ -123,7 +124,7 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     env = env_registry.make(config.env, config.num_envs, config.game)
     env.reset(0)
     torch.manual_seed(0)
-    network = env_registry.entry(config.env).policy
+    network = env_registry.resolve(config.env).network
     policy = policy_registry.build(network, env.spec.layout, env.spec.action, config.policy)
     return OnPolicy(config.learner, config.total_steps, env, policy, 0, 0, torch.device(args.device))
 

@@ -42,7 +42,7 @@ def make_pool(args: argparse.Namespace) -> WorkerPool:
     """The product's own pool over environments that can also run bare."""
     config = Config(rom=args.rom)
     factory = partial(BarePokemonRed, config, num_threads=1)
-    spec = env_registry.module(args.env).spec(config)
+    spec = env_registry.resolve(args.env).spec(config)
     return WorkerPool(
         factory, spec, args.num_envs, num_workers=min(args.num_workers, args.num_envs), preload=("pyboy",)
     )
@@ -104,7 +104,7 @@ def make_learner(env: VectorEnv, size: str, device: torch.device) -> OffPolicy:
     torch.manual_seed(0)
     env.reset(0)
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
-    network = env_registry.entry(env.spec.name).policy
+    network = env_registry.resolve(env.spec.name).network
     policy = policy_registry.make_policy(network, env.spec.layout, env.spec.action, size)
     settings = DQNConfig(replay_size=50_000, learning_starts=0)
     dqn = DQN(policy, settings, device)

@@ -17,18 +17,19 @@ import torch
 
 from benchmarks import batched, emulated, territory
 from puffer_envs import registry as env_registry
+from puffer_envs.kit.process import usable_cores
 from training.run import machine
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", default="pokemon_red", choices=sorted(env_registry.TABLE))
+    parser.add_argument("--env", default=env_registry.DEFAULT, choices=sorted(env_registry.TABLE))
     parser.add_argument("--num-envs", type=int, default=None, help="default 64; 8 of the large maps")
-    parser.add_argument("--num-workers", type=int, default=env_registry.usable_cores(), help="of emulated games")
+    parser.add_argument("--num-workers", type=int, default=usable_cores(), help="of emulated games")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each part")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--torch-threads", type=int, default=max(1, min(env_registry.usable_cores() // 2, 4)))
+    parser.add_argument("--torch-threads", type=int, default=max(1, min(usable_cores() // 2, 4)))
     parser.add_argument("--rom", default=None, help="a ROM of your own, for emulated games")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     args = parser.parse_args()

@@ -4,25 +4,23 @@ Exit codes: 0 all is well, 1 something is bad (each named on a line), 2 the comm
 """
 
 import argparse
-import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from curriculum import canary, index, peek
+from curriculum import canary, index
 from curriculum.index import IndexDamaged, StateDamaged, StateEntry
 from curriculum.store import ORPHANED, QUARANTINE, StateStore, printable
-
-if TYPE_CHECKING:
-    from puffer_envs.pokemon_red.emulator import Rom
+from puffer_envs import registry
+from puffer_envs.contract.game import Game
+from puffer_envs.contract.milestone import Milestone
 
 ROOT = Path("savestates")
 ADDED = ROOT / "added"  # where foreign states go if no folder is given
@@ -36,8 +34,8 @@ class UsageError(Exception):
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser(_game(argv)).parse_args(argv)
         return arguments.command(arguments)
     except (UsageError, canary.TrialError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -47,13 +45,23 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _game(argv: list[str] | None) -> Game:
+    """The game of the call: which flags there are depends on it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--env", default=registry.DEFAULT)
+    try:
+        return registry.resolve(parser.parse_known_args(argv)[0].env)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _parser(game: Game) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m curriculum", description="Look after folders of savestates.")
     commands = parser.add_subparsers(required=True, metavar="list|add|verify|prune")
 
     def command(name: str, function, text: str, with_folder: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=function, game=game)
         if with_folder:
             sub.add_argument("dir", nargs="?", type=Path, default=ROOT, metavar="DIR", help=f"default: {ROOT}")
         return sub
@@ -62,12 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     add = command("add", add_states, "Admit foreign states after a trial in a process of its own.", with_folder=False)
     what = f"a folder stands for all *{index.SUFFIX} in it; DIR default: {ADDED}"
     add.add_argument("paths", nargs="+", type=Path, metavar="[DIR] FILE", help=what)
-    add.add_argument("--rom", type=Path, help="the ROM that they are of; default: the built-in game")
     add.add_argument("--milestone", help="milestone that they stand at; default: the furthest that they show")
     add.add_argument("--made-by", default="added", help="who made them; default: added")
-    verify = command("verify", verify_states, "Find states that are damaged, missing, unknown or of another ROM.")
-    verify.add_argument("--rom", type=Path, help="the ROM that they should be of; default: that of most of a folder")
+    verify = command("verify", verify_states, "Find states that are damaged, missing, unknown or of another world.")
     verify.add_argument("--trial", action="store_true", help="also load each in a process of its own (a second each)")
+    for sub in (add, verify):
+        sub.add_argument("--env", metavar="GAME", help=f"the game that they are of; default: {registry.DEFAULT}")
+        for flag, alias in game.aliases.items():
+            sub.add_argument(f"--{flag}", dest=flag, help=alias.help)
     prune = command("prune", prune_states, "Delete all but the newest states of each milestone.")
     prune.add_argument("--keep", type=int, default=8, metavar="K", help="how many to keep; default: 8")
     return parser
@@ -87,22 +97,22 @@ def list_states(arguments: argparse.Namespace) -> int:
 
 
 def add_states(arguments: argparse.Namespace) -> int:
-    from puffer_envs.pokemon_red import milestones
-
+    game, config = arguments.game, _config(arguments)
+    if game.try_state is None:
+        raise UsageError(f"savestates of {game.name} come from its own runs alone: it cannot try foreign ones")
     folder, files = _split(arguments.paths)
-    rom = _load_rom(arguments.rom)
-    tiers = {milestone.name: milestone.tier for milestone in milestones.game_of(rom.title).milestones}
-    if arguments.milestone and arguments.milestone not in tiers:
-        raise UsageError(f"there is no milestone '{arguments.milestone}'; there are {', '.join(tiers)}")
+    world_id, milestones = _world(game, config)
+    if arguments.milestone and arguments.milestone not in milestones:
+        raise UsageError(f"there is no milestone '{arguments.milestone}'; there are {', '.join(milestones)}")
     store = _open_store(folder)
     known = {entry.sha256 for entry in store.entries.values()}
     code = OK
     for file in files:
-        data = peek.plain(_read_file(file))
+        data = game.inspect_state(_read_file(file)).state
         if index.digest(data) in known:
             print(f"known already: {file}")
             continue
-        report = canary.check(data, arguments.rom)
+        report = canary.check(data, game, config)
         name = arguments.milestone or next(reversed(report.held), "")
         if report.fault is not None:
             _refuse(store, file, report.fault)
@@ -111,18 +121,19 @@ def add_states(arguments: argparse.Namespace) -> int:
             print(f"left out: {file} shows no milestone; name the one that it stands at with --milestone")
             code = BAD
         else:
-            entry = _describe(data, rom, report, name, tiers[name], arguments.made_by, store)
+            entry = _describe(data, game, world_id, report, milestones[name], arguments.made_by, store)
             store.add(replace(entry, source=printable(file.name)), data)
             known.add(entry.sha256)
-            print(f"added: {file} as {entry.id} (map 0x{report.map:02X}, {report.badges} badges)")
+            print(f"added: {file} as {entry.id} ({_facts_text(report.facts)})")
     return code
 
 
 def verify_states(arguments: argparse.Namespace) -> int:
-    rom = _load_rom(arguments.rom).sha1 if arguments.rom else None
+    game, config = arguments.game, _config(arguments)
+    expected = _world(game, config)[0] if config != game.Config() else None
     good, bad = 0, 0
     for folder in _folders(arguments.dir):
-        problems = list(_problems(folder, rom, arguments))
+        problems = list(_problems(folder, expected, config, arguments))
         for problem in problems:
             print(f"bad: {folder}: {printable(problem)}")
         bad += len(problems)
@@ -173,22 +184,27 @@ def _read_file(file: Path) -> bytes:
 
 
 def _describe(
-    data: bytes, rom: "Rom", report: canary.Report, milestone: str, tier: str, made_by: str, store: StateStore
+    data: bytes,
+    game: Game,
+    world_id: str,
+    report: canary.Report,
+    milestone: Milestone,
+    made_by: str,
+    store: StateStore,
 ) -> StateEntry:
-    free = (index.state_id(milestone, 0, n) for n in range(10_000))  # global step 0: older than anything of a run
+    free = (index.state_id(milestone.name, 0, n) for n in range(10_000))  # global step 0: older than anything of a run
     state_id = next(state_id for state_id in free if state_id not in store.entries)
     return StateEntry(
         id=state_id,
         file=state_id + index.SUFFIX,
         sha256=index.digest(data),
         size=len(data),
-        rom_sha1=rom.sha1,
-        pyboy_version=version("pyboy"),
+        world_id=world_id,
+        emulator=game.inspect_state(data).emulator,
         state_version=data[0],
-        milestone=milestone,
-        tier=tier,
-        map=report.map,
-        badges=report.badges,
+        milestone=milestone.name,
+        tier=milestone.tier,
+        facts=dict(report.facts),
         step=0,
         global_step=0,
         made_by=printable(made_by),
@@ -211,24 +227,25 @@ def _listed(folder: Path) -> list[StateEntry]:
         return index.salvage(folder)
 
 
-def _problems(folder: Path, rom: str | None, arguments: argparse.Namespace) -> Iterator[str]:
+def _problems(folder: Path, expected: str | None, config: Any, arguments: argparse.Namespace) -> Iterator[str]:
     try:
         index.read_index(folder)
     except IndexDamaged as error:
         yield f"the index is damaged: {error}"
     entries = _listed(folder)
-    roms = Counter(entry.rom_sha1 for entry in entries)
-    expected = rom if rom is not None else max(roms, key=lambda sha1: roms[sha1], default="")
+    if expected is None:
+        worlds = Counter(entry.world_id for entry in entries)
+        expected = max(worlds, key=lambda world_id: worlds[world_id], default="")
     for entry in entries:
         try:
             data = index.read_state(folder, entry)
         except (StateDamaged, OSError) as error:
             yield str(error)
             continue
-        if entry.rom_sha1 != expected:
-            yield f"{entry.file} is of another ROM (SHA-1 {entry.rom_sha1 or 'none'}, not {expected or 'none'})"
-        elif arguments.trial and entry.rom_sha1:
-            fault = canary.check(data, arguments.rom).fault
+        if entry.world_id != expected:
+            yield f"{entry.file} is of another world ({entry.world_id or 'none'}, not {expected or 'none'})"
+        elif arguments.trial and entry.world_id and arguments.game.try_state is not None:
+            fault = canary.check(data, arguments.game, config).fault
             if fault is not None:
                 yield f"{entry.file} failed its trial: {fault}"
     files = {entry.file for entry in entries}
@@ -263,45 +280,41 @@ def _open_store(folder: Path) -> StateStore:
     return store
 
 
-def _load_rom(path: Path | None) -> "Rom":
-    from puffer_envs.pokemon_red.emulator import RomError, load_rom
+def _config(arguments: argparse.Namespace) -> Any:
+    """The game's settings with those of its own flags."""
+    game, chosen = arguments.game, vars(arguments)
+    given = {alias.setting: chosen[flag] for flag, alias in game.aliases.items() if chosen[flag] is not None}
+    return game.Config()._replace(**given)
 
+
+def _world(game: Game, config: Any) -> tuple[str, dict[str, Milestone]]:
+    """What states of the game belong to, and its milestones by name."""
     try:
         with warnings.catch_warnings(record=True) as caught:
-            rom = load_rom(os.fspath(path) if path else None)
-    except RomError as error:
+            world_id, milestones = game.world_id(config), game.spec(config).milestones
+    except ValueError as error:
         raise UsageError(str(error)) from error
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    return rom
+    for text in {str(warning.message) for warning in caught}:
+        print(f"warning: {text}", file=sys.stderr)
+    return world_id, {milestone.name: milestone for milestone in milestones}
+
+
+def _facts_text(facts: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def _show(folder: Path, entries: list[StateEntry]) -> None:
     table = Table(title=f"{folder}: {len(entries)} states", title_justify="left")
-    for column in (
-        "id",
-        "milestone",
-        "tier",
-        "map",
-        "badges",
-        "made by",
-        "source",
-        "global step",
-        "size",
-        "score",
-        "uses",
-        "ROM",
-    ):
-        numeric = column in ("badges", "global step", "size", "score", "uses")
+    facts = list(dict.fromkeys(name for entry in entries for name in entry.facts))
+    named = ("id", "milestone", "tier", *facts, "made by", "source", "global step", "size", "score", "uses", "world")
+    for column in named:
+        numeric = column in (*facts, "global step", "size", "score", "uses")
         table.add_column(column, justify="right" if numeric else "left", no_wrap=column == "id")
     for entry in entries:
-        map_id = "" if entry.map is None else f"0x{entry.map:02X}"
-        badges = "" if entry.badges is None else str(entry.badges)
+        values = ("" if (value := entry.facts.get(name)) is None else str(value) for name in facts)
         numbers = (f"{entry.global_step:,}", f"{entry.size:,}", f"{entry.score:.2f}", str(entry.uses))
-        table.add_row(
-            *(entry.id, entry.milestone, entry.tier, map_id, badges, entry.made_by, entry.source),
-            *(*numbers, entry.rom_sha1[:8]),
-        )
+        head = (entry.id, entry.milestone, entry.tier, *values, entry.made_by, entry.source)
+        table.add_row(*head, *numbers, entry.world_id[:8])
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH

@@ -2,9 +2,9 @@
 
 A state has no checksum and no name of its game, and loading a wrong one can succeed, hang for ever inside the emulator
 or crash the interpreter. A process survives none of that by catching exceptions, so it is a process that is risked:
-``python -m curriculum.canary [ROM]`` reads a state from its standard input, loads it, lets 120 frames pass, saves and
-loads it again, and prints what it found as JSON. Its alarm clock is the kernel's: it ends a loop that never returns to
-Python.
+``python -m curriculum.canary GAME SETTINGS`` reads a state from its standard input, has the game try it
+(`Game.try_state`), and prints what it found as JSON. Its alarm clock is the kernel's: it ends a loop that never returns
+to Python.
 """
 
 import json
@@ -12,24 +12,25 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-FRAMES = 120
+from puffer_envs import registry
+from puffer_envs.contract.game import Game
+
 LIMIT_SECONDS = 5  # for the emulator's part; imports come before
 PROCESS_SECONDS = 60  # for the whole process, on a busy machine
 REFUSED = 3  # exit code: the state is bad and the reason was printed
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
-MAP_HEIGHT, MAP_WIDTH = 0xD368, 0xD369  # wCurMapHeight, wCurMapWidth: blocks of 2x2 cells; Pokemon Red only
-BUILT_IN_CELLS = (12, 11)  # rows and columns of the largest map of the built-in game
 
 
 class Report(NamedTuple):
     """What the canary says of a state."""
 
     fault: str | None  # why it is refused, one sentence; None: it is fit for use
-    map: int | None = None
-    badges: int | None = None  # how many
+    facts: Mapping[str, int | None] = MappingProxyType({})  # what the index says of its world
     held: tuple[str, ...] = ()  # names of the milestones that its world shows, in the table's order
 
 
@@ -38,14 +39,14 @@ class TrialError(Exception):
     """The trial itself could not be held, so nothing is known of the state."""
 
 
-def check(state: bytes, rom: str | os.PathLike | None = None) -> Report:
-    """Try a savestate on a ROM (None: the built-in game) in a process of its own.
+def check(state: bytes, game: Game, config: Any) -> Report:
+    """Try a savestate in a game with these settings, in a process of its own.
 
     Raises:
         TrialError: the process ended before it came to the state.
     """
-    command = [sys.executable, "-m", "curriculum.canary", *([os.path.abspath(rom)] if rom is not None else [])]
-    return watch(command, state)
+    settings = json.dumps(config._asdict(), default=os.fspath)
+    return watch([sys.executable, "-m", "curriculum.canary", game.name, settings], state)
 
 
 def watch(command: list[str], state: bytes, limit: float = PROCESS_SECONDS) -> Report:
@@ -70,7 +71,7 @@ def _verdict(code: int, output: bytes, errors: bytes) -> Report:
         if code == REFUSED:
             return Report(str(facts["fault"]))
         if code == 0:
-            return Report(None, int(facts["map"]), int(facts["badges"]), tuple(map(str, facts["held"])))
+            return Report(None, dict(facts["facts"]), tuple(facts["held"]))
     except (ValueError, KeyError, TypeError):
         pass  # no answer of ours
     last = errors.decode(errors="replace").strip().splitlines()[-1:]
@@ -78,59 +79,6 @@ def _verdict(code: int, output: bytes, errors: bytes) -> Report:
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
-def prepare(rom_path: str | None) -> tuple[Any, Any]:
-    """A machine with the ROM in it, and its game: all that can be done before the state comes into play."""
-    import numpy as np
-
-    from puffer_envs.pokemon_red import emulator, milestones, ram
-
-    rom = emulator.load_rom(rom_path)
-    machine = emulator.PyBoyEmulator(rom)
-    machine.read(np.zeros(ram.RAW_SIZE, np.uint8))  # compiles what it needs; seconds, where the cache is empty
-    return machine, milestones.game_of(rom.title)
-
-
-def examine(machine: Any, game: Any, state: bytes) -> dict[str, Any]:
-    """Load, wait, save, load again, and look at the world at each stop.
-
-    Raises:
-        StateFileError: the state is refused.
-    """
-    import numpy as np
-
-    from puffer_envs.contract.state_file import StateFileError
-    from puffer_envs.pokemon_red import emulator, milestones, ram
-
-    raw = np.zeros(ram.RAW_SIZE, np.uint8)
-    machine.load(emulator.plain_state(state))  # looks at the world: map, party, HP, bag
-    machine.read(raw)
-    facts = {
-        "map": int(raw[ram.AT_MAP]),
-        "badges": int(raw[ram.AT_BADGES]).bit_count(),
-        "held": [milestone.name for milestone in game.milestones if _shows(raw, milestone)],
-    }
-    machine.idle(FRAMES)
-    machine.load(machine.save())  # and at what became of it
-    machine.read(raw)
-    blocks = machine.peek(MAP_HEIGHT), machine.peek(MAP_WIDTH)
-    rows, columns = BUILT_IN_CELLS if game is milestones.WAYFARER else (2 * blocks[0], 2 * blocks[1])
-    if raw[ram.AT_Y] >= rows or raw[ram.AT_X] >= columns:
-        place = f"({raw[ram.AT_Y]}, {raw[ram.AT_X]})"
-        raise StateFileError(f"after {FRAMES} frames the player is at {place}, on a map of {rows} by {columns} cells")
-    return facts
-
-
-def _shows(raw: Any, milestone: Any) -> bool:
-    from puffer_envs.pokemon_red import ram
-
-    index = milestone.index
-    if milestone.kind == "map":
-        return bool(raw[ram.AT_MAP] == index)
-    if milestone.kind == "badge":
-        return bool(raw[ram.AT_BADGES] >> index & 1)
-    return bool(raw[ram.AT_EVENTS + (index >> 3)] >> (index & 7) & 1)
-
-
 def start_alarm(seconds: int = LIMIT_SECONDS) -> None:
     """From now on this process has so long to live; no Python code needs to run for that."""
     import resource
@@ -143,10 +91,13 @@ def start_alarm(seconds: int = LIMIT_SECONDS) -> None:
 def main() -> None:
     """The trial. What goes wrong before it is a fault of ours, what goes wrong in it one of the state."""
     state = sys.stdin.buffer.read()
-    machine, game = prepare(sys.argv[1] if len(sys.argv) > 1 else None)
+    game = registry.resolve(sys.argv[1])
+    assert game.try_state is not None, f"{game.name} takes no foreign savestates"
+    examine = game.try_state(game.Config(**json.loads(sys.argv[2])))
     start_alarm()
+    answer: dict[str, Any]
     try:
-        answer, code = examine(machine, game, state), 0
+        answer, code = examine(state)._asdict(), 0
     except ValueError as error:  # a StateFileError says it in a sentence
         answer, code = {"fault": str(error)}, REFUSED
     except Exception as error:  # the emulator stumbled over what it was given

@@ -41,13 +41,12 @@ class StateEntry:
     file: str  # plain name inside the folder
     sha256: str
     size: int  # bytes
-    rom_sha1: str  # empty for games without a ROM
-    pyboy_version: str  # empty for games without an emulator
+    world_id: str  # what it belongs to (`Game.world_id`)
+    emulator: str  # its version; empty for games without one
     state_version: int  # first byte of the file: the emulator's own version of its format
     milestone: str
     tier: str
-    map: int | None  # None where the game has none, or it could not be read
-    badges: int | None  # how many
+    facts: dict[str, int | None]  # what the game says of the world (`Game.inspect_state`)
     step: int  # step of the episode at which it was saved
     global_step: int  # agent steps of the run at that moment
     made_by: str  # name of the run, or of who added it
@@ -58,14 +57,18 @@ class StateEntry:
 
 
 TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("id", "file", "sha256", "rom_sha1", "pyboy_version", "milestone", "tier"), (str,)),
+    **dict.fromkeys(("id", "file", "sha256", "world_id", "emulator", "milestone", "tier"), (str,)),
     **dict.fromkeys(("made_by", "source"), (str,)),
     **dict.fromkeys(("size", "state_version", "step", "global_step", "uses", "failures"), (int,)),
-    **dict.fromkeys(("map", "badges"), (int, type(None))),
+    "facts": (dict,),
     "score": (float, int),
 }
 LATER = {"source"}  # fields that an older index does not have
 assert TYPES.keys() == {field.name for field in fields(StateEntry)}
+# Keys of the file that have other names here: the first savestates were all an emulator's. The facts have no key of
+# their own in it: each is one.
+ON_DISK = {"world_id": "rom_sha1", "emulator": "pyboy_version"}
+FROM_DISK = {key: name for name, key in ON_DISK.items()}
 
 
 # -- names -------------------------------------------------------------------------------------------------------
@@ -99,28 +102,45 @@ def checksum(record: dict[str, Any]) -> str:
     return f"{zlib.crc32(json.dumps(record, sort_keys=True).encode()):08x}"
 
 
+def record_of(entry: StateEntry) -> dict[str, Any]:
+    """An entry as it stands in the file."""
+    record: dict[str, Any] = {}
+    for key, value in asdict(entry).items():
+        record |= value if key == "facts" else {ON_DISK.get(key, key): value}
+    return record
+
+
+def fields_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an entry from its record: what is no key of ours is a fact of the game."""
+    named = {FROM_DISK.get(key, key): value for key, value in record.items()}
+    ours = {key: value for key, value in named.items() if key in TYPES and key != "facts"}
+    return ours | {"facts": {key: value for key, value in named.items() if key not in ours}}
+
+
 def parse_entry(record: Any) -> StateEntry:
     """A verified entry.
 
     Raises:
-        IndexDamaged: a field is missing, unknown, of the wrong type or impossible, or the checksum does not match.
+        IndexDamaged: a field is missing, of the wrong type or impossible, or the checksum does not match.
     """
     if not isinstance(record, dict):
         raise IndexDamaged("an entry is no JSON object")
     record = dict(record)
     check = record.pop("check", None)
     name = str(record.get("id", "?"))[:80]
-    if odd_keys := (record.keys() | LATER) ^ TYPES.keys():
-        odd = ", ".join(sorted(str(key)[:40] for key in odd_keys))
-        raise IndexDamaged(f"entry '{name}' has missing or unknown fields: {odd}")
-    for key, value in record.items():
-        if not isinstance(value, TYPES[key]) or isinstance(value, bool):
+    values = fields_of(record)
+    if missing := TYPES.keys() - LATER - values.keys():
+        raise IndexDamaged(f"entry '{name}' lacks {', '.join(sorted(missing))}")
+    typed = [(key, values[key], types) for key, types in TYPES.items() if key in values]
+    typed += [(key[:40], value, (int, type(None))) for key, value in values["facts"].items()]
+    for key, value, types in typed:
+        if not isinstance(value, types) or isinstance(value, bool):
             raise IndexDamaged(f"entry '{name}' has a {key} of the wrong type")
     if check != checksum(record):
         raise IndexDamaged(f"entry '{name}' does not match its checksum")
-    if problem := _impossible(record):
+    if problem := _impossible(values):
         raise IndexDamaged(f"entry '{name}' has {problem}")
-    return StateEntry(**record)
+    return StateEntry(**values)
 
 
 def _impossible(record: dict[str, Any]) -> str | None:
@@ -128,8 +148,8 @@ def _impossible(record: dict[str, Any]) -> str | None:
         return "an id that is no plain name"
     if not re.fullmatch(r"[0-9a-f]{64}", record["sha256"]):
         return "a sha256 that is none"
-    if not re.fullmatch(r"([0-9a-f]{40})?", record["rom_sha1"]):
-        return "a ROM SHA-1 that is none"
+    if not re.fullmatch(r"([0-9a-f]{40})?", record["world_id"]):
+        return "a world id that is none"
     if record["tier"] not in TIERS:
         return f"an unknown tier '{record['tier'][:40]}'"
     if not 0 < record["size"] <= MAX_STATE_BYTES:
@@ -197,7 +217,7 @@ def write_index(directory: Path, entries: list[StateEntry]) -> None:
     """Replace the index in one step: readers see the old one or the new one."""
     lines = []
     for entry in entries:
-        record = asdict(entry)
+        record = record_of(entry)
         lines.append(json.dumps(record | {"check": checksum(record)}))
     body = ",\n".join(lines)
     write_atomically(directory / INDEX_NAME, f'{{"version": {VERSION}, "states": [\n{body}\n]}}\n'.encode())

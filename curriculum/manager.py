@@ -7,19 +7,19 @@ messages give the same answers, and `state_dict` holds everything that an exact 
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from curriculum import index, peek, sampling
+from curriculum import index, sampling
 from curriculum.index import StateEntry
 from curriculum.posteriors import Posteriors
 from curriculum.starts import A_NEW_GAME, Start, Starts
 from curriculum.store import StateStore
+from puffer_envs.contract.game import Inspection
 
 if TYPE_CHECKING:
     from puffer_envs.contract.milestone import Milestone
@@ -51,7 +51,7 @@ class CurriculumConfig:
     half_life: float = 100.0
     """Episodes that count for a milestone until an older one weighs half in its posterior; above 0, inf for never."""
     seed_dir: str = "savestates/wayfarer"
-    """Folder of shipped states that a run begins with where they are of its ROM; empty for none."""
+    """Folder of shipped states that a run begins with where they are of its world; empty for none."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("mixture", "frontier"):
@@ -73,7 +73,8 @@ class CurriculumManager:
         milestones: the table of the game, in the order of play.
         directory: ``savestates/<run>``; states that an index there names are used from the start.
         seed: of its own generator.
-        rom_sha1: of the game's ROM, empty where there is none; states of another one are never used.
+        world_id: what the game's states belong to (`Game.world_id`); states of another one are never used.
+        inspect: a state as it is kept and described (`Game.inspect_state`).
         run_name: who is named as maker of the states; the folder's name if left out.
     """
 
@@ -84,7 +85,8 @@ class CurriculumManager:
         config: CurriculumConfig | None = None,
         seed: int = 0,
         *,
-        rom_sha1: str = "",
+        world_id: str = "",
+        inspect: Callable[[bytes], Inspection] = Inspection,
         run_name: str | None = None,
         agents_per_env: int = 1,
     ) -> None:
@@ -92,14 +94,13 @@ class CurriculumManager:
         self.config = config or CurriculumConfig()
         self.posteriors = Posteriors(self.milestones, self.config.half_life)
         self.store = StateStore(Path(directory))
-        self.rom_sha1 = rom_sha1
+        self.world_id, self._inspect = world_id, inspect
         self.agents_per_env = agents_per_env
         self.run_name = run_name or self.store.directory.resolve().name
         self.global_step = 0  # the latest that any message told
         self._index = {milestone.name: m for m, milestone in enumerate(self.milestones)}
         self._tiers = np.array([sampling.TIERS.index(m.tier) for m in self.milestones], np.int64)  # [M]
         self._successors = sampling.next_milestones(self.milestones)
-        self._emulator = version("pyboy") if rom_sha1 else ""
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self._known = np.zeros(len(self.milestones), np.bool_)  # [M], a state of it exists or existed
         self._pull_to: int | None = None  # the furthest first-ever milestone that no pull has answered yet
@@ -116,10 +117,10 @@ class CurriculumManager:
         m = event.milestone
         if event.state is None or not self.wanted()[m] or not self._storable(event.state):
             return None
-        state = peek.plain(event.state) if self.rom_sha1 else event.state
-        entry = self._describe(event, state, global_step)
+        inspection = self._inspect(event.state)
+        entry = self._describe(event, inspection, global_step)
         try:
-            self.store.add(entry, state)
+            self.store.add(entry, inspection.state)
         except OSError as error:  # a full disk costs savestates, not the run
             log.warning("could not save %s: %s", entry.file, error)
             return None
@@ -261,24 +262,23 @@ class CurriculumManager:
         log.warning("a savestate of %d bytes is not kept: it must have 1 to %d", len(state), index.MAX_STATE_BYTES)
         return False
 
-    def _describe(self, event: "Event", state: bytes, global_step: int) -> StateEntry:
+    def _describe(self, event: "Event", inspection: Inspection, global_step: int) -> StateEntry:
         milestone = self.milestones[event.milestone]
         name = index.state_id(milestone.name, global_step, event.row)
         if name in self.store.entries:  # two events of one row in one step whose names differ in punctuation only
             name = f"{name}.{sum(other.startswith(name) for other in self.store.entries)}"
-        map_id, badges = peek.map_and_badges(state) if self.rom_sha1 else (None, None)
+        state = inspection.state
         return StateEntry(
             id=name,
             file=name + index.SUFFIX,
             sha256=index.digest(state),
             size=len(state),
-            rom_sha1=self.rom_sha1,
-            pyboy_version=self._emulator,
+            world_id=self.world_id,
+            emulator=inspection.emulator,
             state_version=state[0],
             milestone=milestone.name,
             tier=milestone.tier,
-            map=map_id,
-            badges=badges,
+            facts=dict(inspection.facts),
             step=event.step,
             global_step=global_step,
             made_by=self.run_name,
@@ -300,7 +300,7 @@ class CurriculumManager:
                 self.store.quarantine_file(entry.file, problem)
             else:
                 self.store.adopt(entry, data)
-        if self.config.seed_dir and self.rom_sha1:
+        if self.config.seed_dir and self.world_id:
             self._register_shipped(_shipped(self.config.seed_dir))
         self._known[[self._index[entry.milestone] for entry in self.store.entries.values()]] = True
 
@@ -313,8 +313,8 @@ class CurriculumManager:
                 self._just_shipped.add(entry.id)
 
     def _foreign(self, entry: StateEntry) -> str | None:
-        if entry.rom_sha1 != self.rom_sha1:
-            return f"a state of another ROM (SHA-1 {entry.rom_sha1 or 'none'})"
+        if entry.world_id != self.world_id:
+            return f"a state of another world ({entry.world_id or 'none'})"
         if entry.milestone not in self._index:
             return f"a state of a milestone that this game does not have: {entry.milestone}"
         return None
@@ -343,12 +343,12 @@ class CurriculumManager:
         """Go on where `state_dict` was taken, with the folder made to agree (`store.StateStore.load_state_dict`).
 
         Raises:
-            ValueError: the state is of another version, game or ROM.
+            ValueError: the state is of another version, game or world.
         """
         if state["version"] != VERSION:
             raise ValueError(f"the curriculum in the checkpoint is of version {state['version']}, not {VERSION}")
-        if roms := {saved["rom_sha1"] for saved in state["states"]} - {self.rom_sha1}:
-            raise ValueError(f"the checkpoint's savestates are of another ROM (SHA-1 {min(roms) or 'none'})")
+        if others := {index.fields_of(saved)["world_id"] for saved in state["states"]} - {self.world_id}:
+            raise ValueError(f"the checkpoint's savestates are of another world ({min(others) or 'none'})")
         self.posteriors.load_state_dict(state["posteriors"])
         saved_ids = {saved["id"] for saved in state["states"]}
         for state_id in self._just_shipped - saved_ids:  # ours of a moment ago, no orphans

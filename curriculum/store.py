@@ -12,7 +12,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ class StateStore:
     # -- checkpoints ---------------------------------------------------------------------------------------------
     def state_dict(self) -> list[dict[str, Any]]:
         """Every entry with its compressed bytes, in order of registration."""
-        return [asdict(entry) | {"data": self._copies[entry.id]} for entry in self.entries.values()]
+        return [index.record_of(entry) | {"data": self._copies[entry.id]} for entry in self.entries.values()]
 
     def load_state_dict(self, states: Iterable[dict[str, Any]]) -> None:
         """Make the folder agree with a checkpoint.
@@ -175,7 +175,7 @@ class StateStore:
         entries: dict[str, StateEntry] = {}
         copies: dict[str, bytes] = {}
         for state in states:
-            entry = StateEntry(**{key: value for key, value in state.items() if key != "data"})
+            entry = StateEntry(**index.fields_of({key: value for key, value in state.items() if key != "data"}))
             index.locate(self.directory, entry.file)
             index.verify_state(entry, _unpack(entry, state["data"]))
             entries[entry.id], copies[entry.id] = entry, bytes(state["data"])

@@ -14,24 +14,28 @@ TABLE = {
     "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
     "territory": ("policies.territory", "TerritoryPolicy"),
     "voxel_swarm": ("policies.voxel_swarm", "VoxelSwarmPolicy"),
+    "generic": ("policies.generic", "GenericPolicy"),
 }
+GENERIC = "generic"  # the network of games that have none of their own
 
 
-def preset(name: str, model_size: str) -> Any:
-    """Options of the network ``name`` at a preset size: a frozen dataclass.
+def preset(name: str | None, model_size: str) -> Any:
+    """Options of the network ``name`` (None: the generic one) at a preset size: a frozen dataclass.
 
     Raises:
         ValueError: for an unknown name or size; the message lists the valid ones.
     """
+    name = name or GENERIC
     return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
 
 
-def build(name: str, layout: "ObsLayout", action: "ActionSpec", config: Any) -> Any:
-    """Build the network ``name`` with the options ``config``, as `preset` gives them."""
+def build(name: str | None, layout: "ObsLayout", action: "ActionSpec", config: Any) -> Any:
+    """Build the network ``name`` (None: the generic one) with the options ``config``, as `preset` gives them."""
+    name = name or GENERIC
     return getattr(_module(name), TABLE[name][1])(layout, action, config)
 
 
-def make_policy(name: str, layout: "ObsLayout", action: "ActionSpec", model_size: str, **overrides: Any) -> Any:
+def make_policy(name: str | None, layout: "ObsLayout", action: "ActionSpec", model_size: str, **overrides: Any) -> Any:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:

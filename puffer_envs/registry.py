@@ -1,62 +1,35 @@
-"""THE table of games: name -> where it is and what trains it. Modules load when they are asked for."""
+"""THE table of games: name -> where it is. Modules load when they are asked for."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
-from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.game import Game
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Entry(NamedTuple):
-    """Where a game is. Its module has ``Config`` (a NamedTuple), ``PRESETS`` (name -> Config), ``spec(config)`` and the
-    `BatchedEnv`."""
-
-    module: str
-    env: str  # name of the class
-    policy: str  # default network, a name of policies.registry
-    learner: str  # default algorithm
-    in_workers: bool = False  # whether it runs in processes of its own: emulators, which may hang
-    preload: tuple[str, ...] = ()  # modules that workers share, beside those that the game imports at once
-    worker_options: Mapping[str, Any] = _NOTHING  # keywords for the class where it runs in a worker
-
-
-TABLE: dict[str, Entry] = {
-    "pokemon_red": Entry(
-        "puffer_envs.pokemon_red.env",
-        "PokemonRed",
-        policy="pokemon_red",
-        learner="dqn",
-        in_workers=True,
-        preload=("pyboy",),
-        worker_options={"num_threads": 1},  # the workers are the parallelism
-    ),
-    "territory": Entry("puffer_envs.territory.env", "Territory", policy="territory", learner="ppo"),
-    "voxel_swarm": Entry("puffer_envs.voxel_swarm.env", "VoxelSwarm", policy="voxel_swarm", learner="ppo"),
+TABLE: dict[str, str] = {
+    "pokemon_red": "puffer_envs.pokemon_red.game:GAME",
+    "territory": "puffer_envs.territory.game:GAME",
+    "voxel_swarm": "puffer_envs.voxel_swarm.game:GAME",
 }
+DEFAULT = "pokemon_red"  # the game of a command that names none
 
 
-def entry(name: str) -> Entry:
-    """The entry of a game.
+def resolve(name: str) -> Game:
+    """The game of this name.
 
     Raises:
-        ValueError: there is none of this name; the message lists those that are.
+        ValueError: there is none; the message lists those that are.
     """
     if name not in TABLE:
-        close = difflib.get_close_matches(name, TABLE, 1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        raise ValueError(f"there is no game '{name}'{hint}; the games are {', '.join(sorted(TABLE))}")
-    return TABLE[name]
-
-
-def module(name: str) -> ModuleType:
-    """The module of a game: ``Config``, ``spec`` and the class."""
-    return import_module(entry(name).module)
+        known = ", ".join(sorted(TABLE))
+        raise ValueError(f"there is no game '{name}'{_hint(name, TABLE)}; the games are {known}")
+    module, attribute = TABLE[name].split(":")
+    return getattr(import_module(module), attribute)
 
 
 def configure(name: str, config: Any = None, **overrides: Any) -> Any:
@@ -65,13 +38,17 @@ def configure(name: str, config: Any = None, **overrides: Any) -> Any:
     Raises:
         ValueError: for a field that the game's Config does not have.
     """
-    config = module(name).Config() if config is None else config
-    unknown = [field for field in overrides if field not in config._fields]
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], config._fields, 1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        raise ValueError(f"{name} has no setting '{unknown[0]}'{hint}; it has {', '.join(config._fields)}")
+    config = resolve(name).Config() if config is None else config
+    for field in overrides:
+        if field not in config._fields:
+            known = ", ".join(config._fields)
+            raise ValueError(f"{name} has no setting '{field}'{_hint(field, config._fields)}; it has {known}")
     return config._replace(**overrides)
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def make(
@@ -92,34 +69,21 @@ def make(
         report_interval: steps between two info dicts.
         overrides: single fields of the configuration.
     """
-    where = entry(name)
+    game = resolve(name)
     config = configure(name, config, **overrides)
-    game: Any = getattr(module(name), where.env)
     if num_workers is None:
-        num_workers = min(usable_cores(), num_envs) if where.in_workers else 0
+        num_workers = min(usable_cores(), num_envs) if game.in_workers else 0
     if num_workers == 0:
-        return game(config, num_envs, seed=seed, report_interval=report_interval)
+        return game.make(config, num_envs, seed=seed, report_interval=report_interval)
     from puffer_envs.workers.pool import WorkerPool
 
     return WorkerPool(
-        partial(game, config, **where.worker_options),
-        module(name).spec(config),
+        partial(game.make, config, **game.worker_options),
+        game.spec(config),
         num_envs,
         num_workers=min(num_workers, num_envs),
         seed=seed,
         report_interval=report_interval,
-        preload=where.preload,
-        pack_state=game.pack_state,
+        preload=game.preload,
+        pack_state=getattr(game.make, "pack_state", BatchedEnv.pack_state),
     )
-
-
-def memory_bytes(name: str, config: Any, num_envs: int) -> int:
-    """Memory that a batch of environments in this process takes; 0 for games that take next to none."""
-    measure = getattr(module(name), "memory_bytes", None)
-    return 0 if measure is None else measure(config, num_envs)
-
-
-def rom_sha1(name: str, config: Any) -> str:
-    """SHA-1 of the cartridge that an emulated game plays, which its savestates belong to; "" for the other games."""
-    load_rom = getattr(module(name), "load_rom", None)
-    return "" if load_rom is None else load_rom(config.rom).sha1

@@ -137,7 +137,7 @@ def test_another_batch_size_on_resume_goes_on_learning(small_run):
 
 
 def test_an_evaluation_that_fails_does_not_end_the_training(tmp_path, monkeypatch, capsys):
-    def fails(*_):
+    def fails(*_, **__):
         raise WorkerError("ten replacements were not enough")
 
     monkeypatch.setattr("training.run.run.evaluate", fails)

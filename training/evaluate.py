@@ -1,9 +1,9 @@
 """Let a trained run play, in its own game or in one of other settings, and say how it did.
 
-    python -m training.evaluate --run voxel --env.grid-size 128 --episodes 4 --video
+    python -m training.evaluate --run NAME --episodes 4 --video
 
 Every setting of the run can be given anew: --env.*, --seed, --device, --num-workers. A game that has test sets is
-played on each of them, unless --env.split, --env.family or --env.shapes says otherwise.
+played on each of them, unless the settings of the game say what is to be played.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rich.table import Table
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
+from puffer_envs.contract.game import Game
 from puffer_envs.contract.records import Episode
 from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.contract.vector_env import VectorEnv
@@ -44,7 +45,6 @@ PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal
 COMMAND = 2  # stream of seeds beside those of `run.py`
 IN_THE_RUN = Path("-")  # stands for a video of no name
-CHOOSES_SHAPES = ("--env.split", "--env.shapes", "--env.family")
 
 Played = tuple[Episode, float]  # and its return
 MakePlayer = Callable[[VectorEnv, int], Player]
@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = pick_device(config.device)
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
         play = load_player(config, _checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
-        chosen = any(setting.startswith(CHOOSES_SHAPES) for setting in settings)
-        tests = {"": {"curriculum": False}} if chosen else config.tests
+        game = env_registry.resolve(config.env)
+        tests = game.tests(config.game, given(settings))
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
             film(play, config, next(iter(tests.values())), stem)
@@ -67,10 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, test in tests.items():
             begin = time.perf_counter()
             games = play_test(play, config, test, args.episodes, worlds=args.out is not None)
-            rows += rows_of(name, games, (time.perf_counter() - begin) / len(games))
+            rows += rows_of(name, game, games, (time.perf_counter() - begin) / len(games))
             played += games
         if args.out:
-            export(config, [episode for episode, _ in played], args.out)
+            export(game, [episode for episode, _ in played], args.out)
     except (UserError, VideoError, WorkerError, checkpoint.CheckpointError, OSError) as error:
         return cli.fail(UserError(str(error)))
     print_rows(rows, args.json)
@@ -107,6 +107,12 @@ def load_settings(folder: Path, settings: Sequence[str]) -> RunConfig:
     return cli.parse(settings, (saved, file))
 
 
+def given(flags: Sequence[str]) -> set[str]:
+    """Names of the game's settings among flags of the command line."""
+    ours = (flag.split("=")[0].removeprefix("--env.") for flag in flags if flag.startswith("--env."))
+    return {name.replace("-", "_") for name in ours}
+
+
 def _checkpoint(folder: Path, which: str) -> Path:
     folder = folder / "checkpoints"
     if which.isdigit():
@@ -123,12 +129,12 @@ def _checkpoint(folder: Path, which: str) -> Path:
 
 def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.device) -> MakePlayer:
     """Who plays with a checkpoint's weights."""
+    game = env_registry.resolve(config.env)
     try:
-        spec = env_registry.module(config.env).spec(config.game)
-    except ValueError as error:  # of a ROM or a setting
+        spec = game.spec(config.game)
+    except ValueError as error:  # of a file or a setting
         raise UserError(str(error)) from error
-    network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, spec.action, config.policy).to(device)
+    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy).to(device)
     saved = checkpoint.load(path, "cpu").parts["learner"]
     try:
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
@@ -141,7 +147,7 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
 
 # -- playing ---------------------------------------------------------------------------------------------------------
 def play_test(
-    play: MakePlayer, config: RunConfig, test: dict[str, Any], count: int, worlds: bool = False
+    play: MakePlayer, config: RunConfig, test: Mapping[str, Any], count: int, worlds: bool = False
 ) -> list[Played]:
     """``count`` episodes of a test."""
     played: list[Played] = []
@@ -158,26 +164,29 @@ def play_test(
     return played[:count]
 
 
-def rows_of(name: str, played: list[Played], seconds: float) -> list[dict[str, Any]]:
-    """A row for a test, and one for each family of its episodes where there are several."""
+def rows_of(name: str, game: Game, played: list[Played], seconds: float) -> list[dict[str, Any]]:
+    """A row for a test, and one for each group of its episodes (`Game.group`) where there are several."""
+    head: dict[str, Any] = {"test": name}
+    if not game.group:
+        return [row(head, played, game.places) | {"seconds_an_episode": seconds}]
     groups: dict[str, list[Played]] = {}
     for episode, result in played:
-        groups.setdefault(episode.summary.get("family", ""), []).append((episode, result))
-    rows = [row(name, "all", played) | {"seconds_an_episode": seconds}]
-    return rows + [row(name, family, groups[family]) for family in sorted(groups) if len(groups) > 1]
+        groups.setdefault(episode.summary[game.group], []).append((episode, result))
+    rows = [row(head | {game.group: "all"}, played, game.places) | {"seconds_an_episode": seconds}]
+    split = sorted(groups) if len(groups) > 1 else []
+    return rows + [row(head | {game.group: group}, groups[group], game.places) for group in split]
 
 
-def row(name: str, family: str, played: list[Played]) -> dict[str, Any]:
-    """What a group of episodes came to."""
-    told = [facts(episode) for episode, _ in played]
+def row(head: dict[str, Any], played: list[Played], places: Collection[str]) -> dict[str, Any]:
+    """What a group of episodes came to, behind what ``head`` says of it; ``places`` as in `Game`."""
+    told = [facts(episode, places) for episode, _ in played]
     means: dict[str, float] = {}
     for fact in told[0]:
         values = [each[fact] for each in told]
         means[fact] = float(np.mean(values))
         if isinstance(played[0][0].summary.get(fact), bool):
             means[f"{fact}_95"] = wilson(sum(values), len(values))
-    head = {"test": name, "family": family, "episodes": len(played)}
-    head["return"] = float(np.mean([result for _, result in played]))
+    head = head | {"episodes": len(played), "return": float(np.mean([result for _, result in played]))}
     return head | means | {"length": float(np.mean([episode.length for episode, _ in played]))}
 
 
@@ -187,16 +196,15 @@ def wilson(successes: float, trials: int, z: float = 1.96) -> float:
     return z * math.sqrt(share * (1 - share) / trials + (z / trials) ** 2 / 4) / (1 + z * z / trials)
 
 
-def export(config: RunConfig, episodes: list[Episode], path: Path) -> None:
+def export(game: Game, episodes: list[Episode], path: Path) -> None:
     """Write the last worlds of episodes, one JSON object a line."""
-    game = env_registry.module(config.env)
-    if not hasattr(game, "export"):
-        raise UserError(f"{config.env} has no worlds to export: leave --out away")
+    if game.export is None:
+        raise UserError(f"{game.name} has no worlds to export: leave --out away")
     lines = [json.dumps(game.export(episode.world)) for episode in episodes if episode.world is not None]
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def film(play: MakePlayer, config: RunConfig, test: dict[str, Any], stem: Path) -> None:
+def film(play: MakePlayer, config: RunConfig, test: Mapping[str, Any], stem: Path) -> None:
     """Write a video of one episode."""
     env = make_test_env(config, test, 1)
     try:
@@ -213,8 +221,8 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
             print(json.dumps(each))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in rows[0]:
-        left = column in ("test", "family")
+    for column, value in rows[0].items():
+        left = isinstance(value, str)
         table.add_column(column.replace("seconds_an_episode", "s each"), justify="left" if left else "right")
     for each in rows:
         cells = (each.get(column, "") for column in rows[0])

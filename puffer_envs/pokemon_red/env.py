@@ -11,13 +11,11 @@ from puffer_envs.contract.game import EnvSpec
 from puffer_envs.kit import rng
 from puffer_envs.kit.process import in_worker, usable_cores
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards
-from puffer_envs.pokemon_red.config import PRESETS, Config, reward_weights, visited_capacity
+from puffer_envs.pokemon_red.config import Config, reward_weights, visited_capacity
 from puffer_envs.pokemon_red.emulator import ACTIONS, Emulator, PyBoyEmulator, load_rom, packed_state
 from puffer_envs.pokemon_red.milestones import Game, game_of
-from puffer_envs.pokemon_red.new_game import check, new_game_state
+from puffer_envs.pokemon_red.new_game import new_game_state
 from puffer_envs.pokemon_red.spares import Spares
-
-__all__ = ["PRESETS", "Config", "PokemonRed", "check", "spec"]
 
 NAME = "pokemon_red"
 PREPARE_STEPS = 16  # a row that may begin anew in so many decisions has its savestate prepared

@@ -13,7 +13,7 @@ from puffer_envs.contract.milestone import Milestone
 from puffer_envs.kit import rng
 from puffer_envs.kit.process import usable_cores
 from puffer_envs.territory import kernels, maps, observe, relief, render, rewards, views, world
-from puffer_envs.territory.config import CONSTANT, LAND_AT, PRESETS, REAL, Config, local_view_size, reward_weights
+from puffer_envs.territory.config import CONSTANT, LAND_AT, REAL, Config, local_view_size, reward_weights
 from puffer_envs.territory.state import (
     END,
     GOES_ON,
@@ -28,8 +28,6 @@ from puffer_envs.territory.state import (
     allocate,
     allocate_scratch,
 )
-
-__all__ = ["PRESETS", "Config", "Territory", "check", "memory_bytes", "spec"]
 
 NAME = "territory"
 HELD = {"land_5": 0.05, "land_10": 0.10, "land_20": 0.20, "land_40": 0.40, "land_60": 0.60}  # shares of the land

@@ -14,7 +14,6 @@ from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, s
 from puffer_envs.voxel_swarm.config import (
     EUCLIDEAN,
     MAX_NORMALISED,
-    PRESETS,
     RELATIVE,
     WALK,
     Config,
@@ -36,10 +35,7 @@ from puffer_envs.voxel_swarm.state import (
     ways,
 )
 
-__all__ = ["PRESETS", "Config", "VoxelSwarm", "check", "export", "spec"]
-
 NAME = "voxel_swarm"
-export = world.export
 BUILT = {"quarter_built": 0.25, "half_built": 0.5, "nearly_built": 0.75, "finished": 1.0}  # share of the targets filled
 MOST_AGENTS = 32_767  # that `State.crowd` can count
 _SHARES = np.array(list(BUILT.values()))

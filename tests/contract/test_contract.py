@@ -20,9 +20,9 @@ from puffer_envs import registry
 from puffer_envs.contract import vector_env as base
 from puffer_envs.contract.batched import BatchedEnv
 from puffer_envs.contract.state_file import StateFileError
-from puffer_envs.territory.env import Config as TerritoryConfig
+from puffer_envs.territory.config import Config as TerritoryConfig
 from puffer_envs.territory.env import Territory
-from puffer_envs.voxel_swarm.env import Config as VoxelConfig
+from puffer_envs.voxel_swarm.config import Config as VoxelConfig
 from puffer_envs.voxel_swarm.env import VoxelSwarm
 from tests.probes import PROBES
 
@@ -175,13 +175,33 @@ def test_one_and_many(game: Game, num_envs: str) -> None:
         assert not (env.terminals & env.truncations).any()
 
 
-def test_actions_have_numbers(game: Game) -> None:
+def test_an_action_out_of_range_does_nothing(game: Game) -> None:
+    """All of them leave the same world behind, and no process dies of it."""
+    worlds = []
+    for number in (99, -1, 2**20):
+        env = game.make(2)
+        env.reset(seed=1)
+        for _ in range(3):
+            env.step(np.full_like(env.actions, number))
+        assert env.masks.all()
+        worlds.append((env.observations.tobytes(), env.rewards.tobytes(), env.save_state(0)))
+        env.close()
+    assert worlds[0] == worlds[1] == worlds[2]
+
+
+def test_the_door_refuses_what_is_no_action(game: Game) -> None:
     env = game.make(2)
-    spec = env.spec
-    actions = spec.actions(np.arange(spec.num_actions, dtype=np.int32))
-    assert actions.shape[1:] == env.actions.shape[1:]
-    assert len(np.unique(actions, axis=0)) == spec.num_actions
-    assert all(spec.action_space.contains(action) for action in actions)
+    env.reset(seed=1)
+    shape = env.actions.shape
+    for actions, words in (
+        (np.zeros(shape), "integers"),
+        (np.zeros(shape[1:], np.int32), "shape"),
+        (np.zeros((1, *shape), np.int32), "shape"),
+        (np.zeros((shape[0] + 1, *shape[1:]), np.int32), "shape"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            env.step(actions)
+    env.step(np.zeros(shape, np.int64))  # nothing of that has left a step under way
     env.close()
 
 
@@ -554,7 +574,7 @@ def test_mistyped_names_get_a_hint() -> None:
 # -- variants of the interpreter -----------------------------------------------------------------------------------
 PROBES_PROGRAM = """
 import hashlib
-from tests.test_contract import GAMES, play
+from tests.contract.test_contract import GAMES, play
 from tests.probes import PROBES
 for name in PROBES:
     env = GAMES[name].make(3, seed=1)
@@ -585,14 +605,18 @@ def _probe_run(name: str) -> list:
 def test_games_import_no_torch_and_pufferlib_stays_whole() -> None:
     program = """
 import sys
-from puffer_envs import base, gymnasium_api, registry, workers
+from puffer_envs import registry
+from puffer_envs.adapters import outward
+from puffer_envs.contract import vector_env
+from puffer_envs.workers import pool
 for name in registry.TABLE:
-    registry.module(name)
+    registry.resolve(name)
 assert "torch" not in sys.modules
 assert "pufferlib" not in sys.modules
 import pufferlib, pufferlib.vector
-assert pufferlib.PufferEnv is base.PufferEnv
-assert issubclass(base.VectorEnv, pufferlib.PufferEnv)
+assert pufferlib.PufferEnv is vector_env.PufferEnv
+assert issubclass(vector_env.VectorEnv, pufferlib.PufferEnv)
 """
     _run(program)
-    _run("import pufferlib\nfrom puffer_envs import base\nassert pufferlib.PufferEnv is base.PufferEnv")
+    imports = "import pufferlib\nfrom puffer_envs.contract import vector_env\n"
+    _run(f"{imports}assert pufferlib.PufferEnv is vector_env.PufferEnv")

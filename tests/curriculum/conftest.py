@@ -51,9 +51,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "savestates" / "run"
 
 
-def make_manager(folder: Path, seed: int = 7, rom_sha1: str = "", **config) -> CurriculumManager:
+def make_manager(folder: Path, seed: int = 7, world_id: str = "", **config) -> CurriculumManager:
     config = {"half_life": math.inf} | config  # whole counts, for numbers that are worked by hand
-    return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, rom_sha1=rom_sha1)
+    return CurriculumManager(TABLE, folder, CurriculumConfig(**config), seed, world_id=world_id)
 
 
 def play(manager: CurriculumManager, env: int) -> str | None:

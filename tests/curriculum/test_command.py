@@ -16,7 +16,7 @@ ROM = "c" * 40
 @pytest.fixture
 def stock(folder):
     """A run's folder with three states of an imaginary ROM."""
-    fill(make_manager(folder, rom_sha1=ROM, seed_dir=""), DOOR, FIELD, CAVE)
+    fill(make_manager(folder, world_id=ROM, seed_dir=""), DOOR, FIELD, CAVE)
     return folder
 
 
@@ -94,19 +94,19 @@ def test_verify_names_what_is_bad(stock, capsys, damage, message):
 
 def test_verify_finds_a_state_of_another_rom(stock, capsys, tmp_path):
     entries = index.read_index(stock)
-    fill(make_manager(tmp_path / "other", rom_sha1="d" * 40, seed_dir=""), DOOR, step=900)
+    fill(make_manager(tmp_path / "other", world_id="d" * 40, seed_dir=""), DOOR, step=900)
     (foreign,) = index.read_index(tmp_path / "other")
     (stock / foreign.file).write_bytes((tmp_path / "other" / foreign.file).read_bytes())
     index.write_index(stock, [foreign, *entries])
     code, out, _ = run(capsys, "verify", stock)
     assert (code, out.count("bad:")) == (1, 1)
-    assert f"{foreign.file} is of another ROM (SHA-1 {'d' * 40}, not {ROM})" in out
+    assert f"{foreign.file} is of another world ({'d' * 40}, not {ROM})" in out
 
 
 def test_verify_compares_with_the_rom_that_is_given(stock, capsys):
     code, out, _ = run(capsys, "verify", stock, "--rom", emulator.BUILT_IN_ROM)
     assert code == 1
-    assert out.count("is of another ROM") == 3
+    assert out.count("is of another world") == 3
 
 
 def test_verify_can_hold_trials(folder, state_file, capsys):
@@ -131,9 +131,9 @@ def test_add_admits_good_states_and_puts_copies_of_bad_ones_aside(folder, state_
     code, out, _ = run(capsys, "add", folder, state_file, bad, "--milestone", "enter_lab", "--made-by", "a friend")
     assert code == 1
     (entry,) = index.read_index(folder)
-    assert (entry.milestone, entry.tier, entry.map, entry.badges) == ("enter_lab", "early", 0x26, 0)
-    assert (entry.made_by, entry.state_version, entry.pyboy_version) == ("a friend", 15, "2.7.0")
-    assert entry.rom_sha1 == emulator.load_rom().sha1
+    assert (entry.milestone, entry.tier, entry.facts) == ("enter_lab", "early", {"map": 0x26, "badges": 0})
+    assert (entry.made_by, entry.state_version, entry.emulator) == ("a friend", 15, "2.7.0")
+    assert entry.world_id == emulator.load_rom().sha1
     assert (folder / entry.file).read_bytes() == state_file.read_bytes()
     assert "refused" in out
     assert (folder / "quarantine" / "bad.state").read_bytes() == bad.read_bytes()
@@ -147,7 +147,7 @@ def test_added_states_are_used_by_a_run_in_that_folder(folder, state_file, capsy
     from puffer_envs.pokemon_red.milestones import WAYFARER
 
     run(capsys, "add", folder, state_file, "--milestone", "enter_lab")
-    manager = CurriculumManager(WAYFARER.milestones, folder, rom_sha1=emulator.load_rom().sha1)
+    manager = CurriculumManager(WAYFARER.milestones, folder, world_id=emulator.load_rom().sha1)
     assert "enter_lab_000000000000_0000" in manager.ids()
     assert manager.load_bytes("enter_lab_000000000000_0000") == state_file.read_bytes()
 
@@ -214,6 +214,9 @@ def test_prune_touches_nothing_in_a_damaged_folder(stock, capsys):
         (("add", "/tmp", "/no/such.state"), "there is no file /no/such.state"),
         (("add", "--rom", "/no/such.gb", ".", __file__), "cannot read the ROM"),
         (("add", "--milestone", "moon", ".", __file__), "there is no milestone 'moon'"),
+        (("add", "--env", "voxel_swarm", ".", __file__), "savestates of voxel_swarm come from its own runs alone"),
+        (("add", "--env", "voxel_swarm", "--rom", "red.gb", ".", __file__), "unrecognized arguments: --rom"),
+        (("add", "--env", "voxel_swam", ".", __file__), "did you mean 'voxel_swarm'"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, message, capsys):

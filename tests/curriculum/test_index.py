@@ -18,8 +18,14 @@ def make_entry(n: int = 0, **changes) -> StateEntry:
     name = index.state_id("Mt. Moon", 100 * n, n)
     facts = {
         **{"id": name, "file": f"{name}.state", "sha256": index.digest(data), "size": len(data)},
-        **{"rom_sha1": "a" * 40, "pyboy_version": "2.7.0", "state_version": 15},
-        **{"milestone": "Mt. Moon", "tier": "mid", "map": 59, "badges": 1, "step": 7, "global_step": 100 * n},
+        **{"world_id": "a" * 40, "emulator": "2.7.0", "state_version": 15},
+        **{
+            "milestone": "Mt. Moon",
+            "tier": "mid",
+            "facts": {"map": 59, "badges": 1},
+            "step": 7,
+            "global_step": 100 * n,
+        },
         "made_by": "run",
     }
     return StateEntry(**(facts | changes))
@@ -38,6 +44,15 @@ def states(tmp_path):
 def test_round_trip(states):
     assert index.read_index(states) == [make_entry(n) for n in range(3)]
     assert [index.read_state(states, entry) for entry in index.read_index(states)] == [world(n) for n in range(3)]
+
+
+def test_the_format_of_the_shipped_states_is_read_and_written(tmp_path):
+    shipped = Path(__file__).parents[2] / "savestates" / "wayfarer"
+    entries = index.read_index(shipped)
+    assert entries[0].facts == {"map": 0x28, "badges": 0}
+    index.write_index(tmp_path, entries)
+    written, before = (json.loads((folder / "index.json").read_text()) for folder in (tmp_path, shipped))
+    assert written == before
 
 
 def test_no_index_is_an_empty_one(tmp_path):
@@ -71,8 +86,9 @@ def set_field(key, value):
         (lambda document: document.update(version=2), "not an index of version 1"),
         (lambda document: document.update(states={}), "no list of states"),
         (lambda document: document["states"].append("x"), "no JSON object"),
-        (lambda document: document["states"][1].pop("tier") and None, "missing or unknown fields: tier"),
-        (set_field("colour", "red"), "missing or unknown fields: colour"),
+        (lambda document: document["states"][1].pop("tier") and None, "lacks tier"),
+        (set_field("colour", "red"), "a colour of the wrong type"),
+        (set_field("colour", 3), "does not match its checksum"),
         (set_field("size", "400"), "a size of the wrong type"),
         (set_field("uses", True), "a uses of the wrong type"),
         (set_field("milestone", None), "a milestone of the wrong type"),
@@ -92,7 +108,7 @@ def test_every_kind_of_damage_is_named(states, change, message):
     [
         ({"id": "../x"}, "an id that is no plain name"),
         ({"sha256": "abc"}, "a sha256 that is none"),
-        ({"rom_sha1": "z" * 40}, "a ROM SHA-1 that is none"),
+        ({"world_id": "z" * 40}, "a world id that is none"),
         ({"tier": "endgame"}, "an unknown tier 'endgame'"),
         ({"size": 0}, "a size of 0 bytes"),
         ({"size": index.MAX_STATE_BYTES + 1}, "a size of"),

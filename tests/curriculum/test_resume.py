@@ -131,8 +131,8 @@ def test_what_a_checkpoint_must_not_be(folder):
     checkpoint = manager.state_dict()
     with pytest.raises(ValueError, match="of version 99"):
         manager.load_state_dict(checkpoint | {"version": 99})
-    with pytest.raises(ValueError, match="another ROM"):
-        make_manager(folder.parent / "b", rom_sha1="b" * 40).load_state_dict(checkpoint)
+    with pytest.raises(ValueError, match="another world"):
+        make_manager(folder.parent / "b", world_id="b" * 40).load_state_dict(checkpoint)
     other = (*TABLE[:4], Milestone("throne", "late", "cave", 50))
     with pytest.raises(ValueError, match="another milestone table"):
         CurriculumManager(other, folder.parent / "c", CurriculumConfig(), 0).load_state_dict(checkpoint)
@@ -167,11 +167,11 @@ ROM = "c" * 40
 
 @pytest.fixture
 def shipped(tmp_path):
-    """A folder of shipped states: a door and a cave of ROM, and a field of another ROM."""
+    """A folder of shipped states: a door and a cave of ROM, and a field of another world."""
     folder = tmp_path / "shipped"
-    fill(make_manager(folder, rom_sha1=ROM, seed_dir=""), DOOR, CAVE)
+    fill(make_manager(folder, world_id=ROM, seed_dir=""), DOOR, CAVE)
     entries = index.read_index(folder)
-    stranger = make_manager(tmp_path / "stranger", rom_sha1="d" * 40, seed_dir="")
+    stranger = make_manager(tmp_path / "stranger", world_id="d" * 40, seed_dir="")
     fill(stranger, FIELD)
     (entry,) = index.read_index(tmp_path / "stranger")
     (folder / entry.file).write_bytes(stranger.load_bytes(entry.id))
@@ -180,7 +180,7 @@ def shipped(tmp_path):
 
 
 def test_shipped_states_of_the_same_rom_are_there_from_the_start(folder, shipped):
-    manager = make_manager(folder, rom_sha1=ROM, seed_dir=str(shipped))
+    manager = make_manager(folder, world_id=ROM, seed_dir=str(shipped))
     assert [state_id.split("_")[0] for state_id in manager.ids()] == ["door", "cave"]
     assert all((folder / f"{state_id}.state").exists() for state_id in manager.ids())
     assert index.read_index(folder)[0].made_by == "shipped"
@@ -192,11 +192,11 @@ def test_shipped_states_of_the_same_rom_are_there_from_the_start(folder, shipped
 
 @pytest.mark.parametrize("rom", ["", "e" * 40])
 def test_shipped_states_of_another_rom_are_not_used(folder, shipped, rom):
-    assert make_manager(folder, rom_sha1=rom, seed_dir=str(shipped)).ids() == []
+    assert make_manager(folder, world_id=rom, seed_dir=str(shipped)).ids() == []
 
 
 def test_shipped_states_that_fell_out_of_use_do_not_return(folder, shipped):
-    config = {"rom_sha1": ROM, "seed_dir": str(shipped), "keep_per_milestone": 1}
+    config = {"world_id": ROM, "seed_dir": str(shipped), "keep_per_milestone": 1}
     manager = make_manager(folder, **config)
     manager.global_step = 10**6
     newer = manager.on_event(event(DOOR, 0, world(1)), 10**6)
@@ -209,6 +209,6 @@ def test_shipped_states_that_fell_out_of_use_do_not_return(folder, shipped):
 
 
 def test_states_of_another_rom_in_the_folder_of_the_run_are_put_aside(folder):
-    (door,) = fill(make_manager(folder, rom_sha1=ROM, seed_dir=""), DOOR)
-    assert make_manager(folder, rom_sha1="e" * 40, seed_dir="").ids() == []
-    assert "another ROM" in (folder / "quarantine" / f"{door}.txt").read_text()
+    (door,) = fill(make_manager(folder, world_id=ROM, seed_dir=""), DOOR)
+    assert make_manager(folder, world_id="e" * 40, seed_dir="").ids() == []
+    assert "another world" in (folder / "quarantine" / f"{door}.txt").read_text()

@@ -67,7 +67,7 @@ def test_streams_are_not_those_of_a_runs_other_users_of_the_seed() -> None:
 PROGRAM = """
 import warnings
 warnings.simplefilter("error")
-from puffer_envs import rng
+from puffer_envs.kit import rng
 s = rng.streams(11, 2, 3)
 print([int(rng.next_u64(s[0])) for _ in range(5)], [float(rng.uniform(s[1])) for _ in range(5)])
 print([int(rng.randint(s[2], n)) for n in (1, 2, 3, 7, 1000, 3_000_000_000, 2**32)])

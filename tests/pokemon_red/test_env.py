@@ -12,6 +12,7 @@ from puffer_envs.pokemon_red import kernels, observe, ram, render
 from puffer_envs.pokemon_red.config import PRESETS, Config
 from puffer_envs.pokemon_red.emulator import ACTIONS, load_rom
 from puffer_envs.pokemon_red.env import PokemonRed, spec
+from puffer_envs.pokemon_red.game import GAME
 from puffer_envs.pokemon_red.milestones import GAMES, RED
 from tests.pokemon_red.scripted_player import ACT_1, Facts, Goal, ScriptedPlayer
 from tests.pokemon_red.test_emulator import with_title
@@ -435,3 +436,10 @@ def test_closing_twice_does_no_harm(make) -> None:
     env = make(2, num_threads=2)
     env.close()
     env.close()
+
+
+def test_an_evaluation_lasts_as_long_as_it_says() -> None:
+    config = Config(patience_steps=7, idle_frames=3)
+    played = GAME.evaluation(config, 500, 63)
+    assert (played.new_game_steps, played.patience_steps, played.idle_frames) == (500, 500, 63)
+    assert GAME.evaluation(config, 0, 63) == config._replace(idle_frames=63)

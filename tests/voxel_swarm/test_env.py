@@ -7,6 +7,7 @@ from puffer_envs.contract.batched import MAX_PENDING
 from puffer_envs.voxel_swarm import rewards
 from puffer_envs.voxel_swarm.config import Config
 from puffer_envs.voxel_swarm.env import VoxelSwarm
+from puffer_envs.voxel_swarm.game import GAME
 from puffer_envs.voxel_swarm.scent.straight import UNIT
 from puffer_envs.voxel_swarm.state import BORDER, FILLED, UNREACHABLE, voxels_of
 from tests.reference import voxel_swarm as slow
@@ -128,3 +129,9 @@ def test_each_agent_of_a_crowd_ends_its_episode() -> None:
     env.request_reset(np.ones(1, np.bool_))
     env.step(np.zeros(env.num_agents, np.int32))
     assert [episode.row for episode in env.poll_episodes()] == list(range(env.num_agents))
+
+
+def test_what_is_held_out_is_tested_unless_shapes_are_chosen() -> None:
+    assert [test["split"] for test in GAME.tests(Config(), {"grid_size"}).values()] == ["sizes", "families"]
+    for config, given in ((Config(shapes="mine.jsonl"), ()), (Config(), {"family"}), (Config(), {"split"})):
+        assert GAME.tests(config, given) == {"": {"curriculum": False}}

@@ -585,7 +585,7 @@ PARENT = """
 import os, signal, sys, time
 from functools import partial
 import numpy as np
-from puffer_envs.workers import WorkerPool
+from puffer_envs.workers.pool import WorkerPool
 from tests.probes import SPIN, Dice, DiceConfig, dice_spec
 config = DiceConfig(dangerous=True)
 env = WorkerPool(partial(Dice, config), dice_spec(config), 4, num_workers=2, timeout_s=60)
@@ -643,9 +643,9 @@ def test_no_worker_survives_its_parent_at_any_moment(attempt: int) -> None:
 PAUSED = """
 from functools import partial
 import numpy as np
-from puffer_envs.workers import WorkerPool
+from puffer_envs.workers.pool import WorkerPool
 from tests.probes import DiceConfig, dice_spec
-from tests.test_workers import Slow
+from tests.workers.test_workers import Slow
 env = WorkerPool(partial(Slow, DiceConfig()), dice_spec(DiceConfig()), 4, num_workers=2, timeout_s=1.5)
 env.reset()
 print("ready", flush=True)

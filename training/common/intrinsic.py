@@ -24,10 +24,10 @@ class IntrinsicConfig:
     rnd: float = 0.1
     """Weight of random network distillation on the encoder's features."""
     novel: float = 0.05
-    """Weight of 1 / visits^novel_power, visits in this episode of milestones, map and cell."""
+    """Weight of 1 / visits^novel_power, visits in this episode of where the last action led."""
     novel_power: float = 2.0
     """The original's .5 pays so much for the tenth visit that going in circles is worth as much as going on: in single
-    probes with .5 no episode from the first companion left for the next map in 600 tries."""
+    probes with .5 no episode from the first companion left for the next place in 600 tries."""
     bayes: float = 0.05
     """Weight of 1 - theta of a milestone when it is reached."""
     rnd_hidden: int = 256

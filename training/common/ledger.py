@@ -1,14 +1,12 @@
 """The books of the running episodes: who plays, what each row has earned, and what one step of all rows brought."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from puffer_envs.contract.records import Episode, Event
 from puffer_envs.contract.vector_env import VectorEnv
-
-PLACES = ("map_id", "y", "x")  # facts of an episode whose mean says nothing
 
 
 class FinishedEpisode(NamedTuple):
@@ -113,7 +111,7 @@ class Ledger:
         self.start_step[:] = state["start_step"]
 
 
-def facts(episode: Episode) -> dict[str, float]:
-    """The game's own figures of an episode at its end."""
+def facts(episode: Episode, places: Collection[str] = ()) -> dict[str, float]:
+    """The game's own figures of an episode at its end; ``places`` (`Game.places`) are none."""
     numbers = {name: float(value) for name, value in episode.summary.items() if isinstance(value, int | float)}
-    return {name: value for name, value in numbers.items() if name not in PLACES}
+    return {name: value for name, value in numbers.items() if name not in places}

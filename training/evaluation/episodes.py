@@ -1,7 +1,7 @@
 """Evaluation: whole episodes on environments and random numbers of their own."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,6 +54,7 @@ def evaluate(
     seed: int,
     stop: Callable[[], bool] = lambda: False,
     worlds: bool = False,
+    places: Collection[str] = (),
 ) -> Evaluation | None:
     """Play one episode in each environment of `env` and no more.
 
@@ -63,6 +64,7 @@ def evaluate(
         max_steps: cap of an episode; 0: the game's own.
         stop: asked at every step whether to break off.
         worlds: whether the episodes shall carry their last worlds.
+        places: facts of an episode that are no figures (`Game.places`).
 
     Returns:
         the episodes that were played to their end, or None if there are none.
@@ -92,13 +94,13 @@ def evaluate(
     if not whole:
         return None
     returns = [np.mean([done[row + i].term_returns.sum() for i in range(agents)]) for row in whole]
-    return summarise([done[row] for row in whole], np.array(returns, np.float64), env)
+    return summarise([done[row] for row in whole], np.array(returns, np.float64), env, places)
 
 
-def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv) -> Evaluation:
+def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv, places: Collection[str] = ()) -> Evaluation:
     """Means over episodes and their returns, float64 [E]; the interval is 1.96 standard errors."""
     reached = np.array([episode.reached >= 0 for episode in episodes]).reshape(len(episodes), -1).mean(axis=0)
-    told = [facts(episode) for episode in episodes]
+    told = [facts(episode, places) for episode in episodes]
     return Evaluation(
         episodes=episodes,
         returns=returns.tolist(),

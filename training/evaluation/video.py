@@ -78,7 +78,7 @@ def write_video(
         frames: uint8 [H, W, 3], all of one shape; taken one at a time, never held together.
 
     Raises:
-        VideoError: no frames, frames of other shapes, no ffmpeg, a full disk, or a cancel.
+        VideoError: no frames, frames of several sizes, no ffmpeg, a full disk, or a cancel.
         Exception: whatever ``frames`` raises.
     """
     begin = time.perf_counter()
@@ -147,7 +147,17 @@ def _encode_mp4(frames: Iterable[np.ndarray], path: Path, fps: int, cancel: Canc
 
 def _run(arguments: list[str | Path], cancel: Cancel, feed: Callable[[IO[bytes]], None] | None = None) -> None:
     """Run ffmpeg on one thread, in a process group of its own: a Ctrl-C in the terminal is for us, not for it."""
-    command = [_ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-threads", "1", *map(str, arguments)]
+    command = [
+        _ffmpeg(),
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-nostdin",
+        "-y",
+        "-threads",
+        "1",
+        *[str(argument) for argument in arguments],
+    ]
     stdin = subprocess.PIPE if feed else subprocess.DEVNULL
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=errors, process_group=0)

@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Proximal policy optimisation; the defaults are the voxel swarm's."""
+    """Proximal policy optimisation."""
 
     num_steps: int = 32
     """Decisions of each row between two updates."""

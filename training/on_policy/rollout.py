@@ -90,7 +90,7 @@ class Rollout:
     def state_dict(self, steps: int | None = None) -> dict[str, Tensor]:
         """All tensors by name, of the first ``steps`` steps (default: of all).
 
-        Pictures are large: a segment of 64 territory games takes .9 GB, of which a checkpoint needs what is filled.
+        Pictures are large: a segment of 64 games can take .9 GB, of which a checkpoint needs what is filled.
         """
         end = self.num_steps if steps is None else steps
         ends = {"seen": self.lead + end, "state": len(self.state)}

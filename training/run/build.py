@@ -11,6 +11,7 @@ from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.kit.process import usable_cores
 from training.common.learner import Learner
 from training.off_policy.dqn import DQN
 from training.off_policy.replay import stream_length
@@ -43,16 +44,16 @@ def build(config: RunConfig) -> Run:
 
 def _build(config: RunConfig, lock: RunLock) -> Run:
     device = preflight.pick_device(config.device)
-    spec = _tried(lambda: env_registry.module(config.env).spec(config.game))
+    game = env_registry.resolve(config.env)
+    spec = _tried(lambda: game.spec(config.game))
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
-    network = env_registry.entry(config.env).policy
-    policy = policy_registry.build(network, spec.layout, spec.action, config.policy)
+    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     if config.resume:
         _check_settings(config)
     saved = _newest(config) if config.resume else None
-    _tried(lambda: env_registry.module(config.env).check(config.game))
+    _tried(lambda: game.check(config.game))
     env = _tried(lambda: make_env(config))
     run = _tried(lambda: _assemble(config, env, policy, device, lock))
     if saved is None:
@@ -81,12 +82,14 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         )
     else:
         learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device)
+    game = env_registry.resolve(config.env)
     manager = CurriculumManager(
         env.spec.milestones,
         config.savestates_dir / config.run_name,
         config.curriculum,
         seed=seeds[0],
-        rom_sha1=env_registry.rom_sha1(config.env, config.game),
+        world_id=game.world_id(config.game),
+        inspect=game.inspect_state,
         run_name=config.run_name,
         agents_per_env=env.spec.agents_per_env,
     )
@@ -97,7 +100,7 @@ def _num_workers(config: RunConfig) -> int:
     """Processes that step the environments; 0: this one does."""
     if config.workers is not None:
         return min(config.workers, config.num_envs)
-    return min(env_registry.usable_cores(), config.num_envs) if env_registry.entry(config.env).in_workers else 0
+    return min(usable_cores(), config.num_envs) if env_registry.resolve(config.env).in_workers else 0
 
 
 def _torch_threads(config: RunConfig, device: torch.device) -> int:
@@ -109,7 +112,7 @@ def _torch_threads(config: RunConfig, device: torch.device) -> int:
     """
     if config.torch_threads != "auto":
         return config.torch_threads
-    cores = env_registry.usable_cores()
+    cores = usable_cores()
     return max(1, min(cores // 2, 4)) if device.type == "cpu" else 1
 
 
@@ -167,11 +170,9 @@ def _environment_bytes(config: RunConfig) -> int:
     pools += [(config.game._replace(**settings), config.evaluation.episodes) for settings in tests]
     if config.video_interval > 0:
         pools.append((config.game, 1))  # see `Run._test_env`
-    if not env_registry.entry(config.env).in_workers:
-        return sum(env_registry.memory_bytes(config.env, game, num_envs) for game, num_envs in pools)
-    sizes = [num_envs for _, num_envs in pools]
-    workers = sum(min(_num_workers(config), size) for size in sizes)
-    return workers * preflight.WORKER_BYTES + sum(sizes) * preflight.EMULATOR_BYTES
+    workers = sum(min(_num_workers(config), num_envs) for _, num_envs in pools)
+    measure = env_registry.resolve(config.env).memory_bytes
+    return workers * preflight.WORKER_BYTES + sum(measure(game, num_envs) for game, num_envs in pools)
 
 
 def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], saved: checkpoint.Loaded | None) -> str:
@@ -190,19 +191,18 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
     )
 
 
-# What a checkpoint's arrays are shaped by, and the cartridge that its worlds are of.
+# What a checkpoint's arrays are shaped by, beside what the game says of its own settings.
 FIXED = (
-    *("env", "algo", "num_envs", "model_size", "policy", "rom"),
+    *("env", "algo", "num_envs", "model_size", "policy"),
     *("learner.replay_size", "learner.num_steps", "intrinsic.rnd_hidden"),
-    *("game.rom", "game.new_game_steps", "game.savestate_steps"),
-    *("game.grid_size", "game.num_agents", "game.reading"),
 )
 
 
 def _check_settings(config: RunConfig) -> None:
     """A resumed run keeps the settings that its checkpoint is shaped by."""
     saved, ours = cli.saved_settings(config), cli.plain(config)
-    for name in FIXED:
+    fixed = env_registry.resolve(config.env).fixed
+    for name in (*FIXED, *(f"game.{setting}" for setting in fixed)):
         before = _setting(saved, name)
         if before != _setting(ours, name):
             before = "none" if before is None else before
@@ -228,7 +228,7 @@ def _newest(config: RunConfig) -> checkpoint.Loaded:
 
 
 def _tried(make: Callable[[], T], errors: tuple[type[Exception], ...] = (ValueError,)) -> T:
-    """Faults of a ROM, a state or a setting are the user's to mend: one sentence, not a traceback."""
+    """Faults of a file, a state or a setting are the user's to mend: one sentence, not a traceback."""
     try:
         return make()
     except errors as error:

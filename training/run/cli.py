@@ -15,14 +15,16 @@ import tyro
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
+from puffer_envs.contract.game import Game
 from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.config import DQNConfig
 from training.on_policy.config import PPOConfig
 from training.run import machine
-from training.run.config import GAMES, HARDWARE, LEARNERS, PRESETS, RunConfig
+from training.run.config import LEARNERS, RunConfig
 from training.run.preflight import UserError
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
+CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
 
 
 def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None) -> RunConfig:
@@ -36,16 +38,17 @@ def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None)
         SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
     """
     first = _first_pass(argv, saved)
-    base = with_settings(_defaults(first), GAMES.get(first.env, {}), Path(f"defaults of {first.env}"))
+    game = _game(first.env)
+    base = with_settings(_defaults(first, game), _settings(game.training()), Path(f"defaults of {game.name}"))
     for name in filter(None, (first.preset or "").split(",")):
-        base = _with_preset(base, name)
+        base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
         base = with_settings(base, settings, file)
     try:
         config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
     except ValueError as error:  # a settings class that checks itself
         raise UserError(str(error)) from error
-    return _resolve(config)
+    return _resolve(config, game)
 
 
 def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) -> argparse.Namespace:
@@ -77,26 +80,37 @@ def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) 
     return first
 
 
-def _defaults(first: argparse.Namespace) -> RunConfig:
+def _game(name: str) -> Game:
     try:
-        entry = env_registry.entry(first.env)
-        game = env_registry.module(first.env).Config()
-        policy = policy_registry.preset(entry.policy, first.model_size)
+        return env_registry.resolve(name)
     except ValueError as error:
         raise UserError(str(error)) from error
-    algo: Any = first.algo or entry.learner
-    if algo != entry.learner:
-        raise UserError(f"{first.env} learns with --algo {entry.learner}, not with {algo}")
-    schema = _schema_class(type(game), type(policy), LEARNERS[algo])
-    return schema(env=first.env, algo=algo, model_size=first.model_size, game=game, policy=policy)
 
 
-def _schema_class(game: type, policy: type, learner: type) -> type[RunConfig]:
+def _defaults(first: argparse.Namespace, game: Game) -> RunConfig:
+    try:
+        policy = policy_registry.preset(game.network, first.model_size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    algo: Any = first.algo or game.learners[0]
+    if algo not in game.learners:
+        raise UserError(f"{game.name} learns with --algo {' or '.join(game.learners)}, not with {algo}")
+    schema = _schema_class(game, type(policy), LEARNERS[algo])
+    return schema(env=game.name, algo=algo, model_size=first.model_size, game=game.Config(), policy=policy)
+
+
+def _schema_class(game: Game, policy: type, learner: type) -> type[RunConfig]:
     """RunConfig with the game's, the policy's and the learner's own settings in the places of their flags."""
     curious = learner is DQNConfig
     intrinsic: Any = IntrinsicConfig if curious else Annotated[None, tyro.conf.Suppress]
-    fields = [
-        ("game", Annotated[game, tyro.conf.arg(name="env")], dataclasses.field(default=game())),
+    preset = f"A named set of settings, or several with commas: {', '.join(_preset_names(game))}."
+    fields: list[tuple[str, Any, Any]] = [
+        (flag, Annotated[str | None, tyro.conf.arg(help=alias.help)], dataclasses.field(default=None))
+        for flag, alias in game.aliases.items()
+    ]
+    fields += [
+        ("preset", Annotated[str, tyro.conf.arg(help=preset)], dataclasses.field(default="")),
+        ("game", Annotated[game.Config, tyro.conf.arg(name="env")], dataclasses.field(default=game.Config())),
         ("policy", policy, dataclasses.field(default=policy())),
         ("learner", learner, dataclasses.field(default_factory=learner)),
         ("intrinsic", intrinsic, dataclasses.field(default_factory=IntrinsicConfig if curious else type(None))),
@@ -106,23 +120,31 @@ def _schema_class(game: type, policy: type, learner: type) -> type[RunConfig]:
     return schema
 
 
-def _with_preset(base: RunConfig, name: str) -> RunConfig:
-    """A preset is the learner's, or a machine's (both in training/run/config.py), or the game's (beside its Config)."""
-    games = env_registry.module(base.env).PRESETS
-    machines = HARDWARE.get(base.env, {})
-    ours = machines | (PRESETS if base.algo == "dqn" else {})
-    if machines and name == "auto":
-        name = machine.hardware()
-    if name in ours:
-        return with_settings(base, ours[name], Path(f"preset {name}"))
-    if name in games:
-        return dataclasses.replace(base, game=games[name])
-    known = ", ".join(sorted({*ours, *games, *(["auto"] if machines else [])}))
-    raise UserError(f"there is no preset '{name}' for {base.env}; the presets are {known}")
+def _with_preset(base: RunConfig, name: str, game: Game) -> RunConfig:
+    """A preset is the game's (beside its Config), or the learner's or a machine's (both in its training.toml)."""
+    names = _preset_names(game)
+    if name not in names:
+        raise UserError(f"there is no preset '{name}' for {game.name}; the presets are {', '.join(names)}")
+    if name in game.presets:
+        return dataclasses.replace(base, game=game.presets[name])
+    training = game.training()
+    named = training.get("machines", {}) | training.get("presets", {})
+    return with_settings(base, named[machine.hardware() if name == "auto" else name], Path(f"preset {name}"))
+
+
+def _preset_names(game: Game) -> list[str]:
+    training = game.training()
+    machines = {"auto", *training["machines"]} if "machines" in training else set()
+    return sorted({*game.presets, *training.get("presets", {}), *machines})
+
+
+def _settings(table: dict[str, Any]) -> dict[str, Any]:
+    """Of a file the settings that hold by themselves."""
+    return {key: value for key, value in table.items() if key not in CHOSEN_BY_NAME}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A file of settings as nested tables.
+    """A file of settings as nested tables; a game's training.toml is one, without what its presets set.
 
     Raises:
         UserError: it cannot be read, or is no file of settings.
@@ -135,7 +157,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no valid TOML: {error}") from error
     if isinstance(settings.get("env"), dict):
         raise UserError(f"the game's own settings stand in a table [game] in {path}: `env` is the game's name")
-    return settings
+    return _settings(settings)
 
 
 def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
@@ -160,7 +182,7 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
 
 
 def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
-    if isinstance(old, Path) or (old is None and key in ("rom", "config", "init_state")):
+    if isinstance(old, Path) or (old is None and key == "config"):
         return Path(new)
     if old == "auto" and key in ("num_workers", "torch_threads") and type(new) is int:
         return new
@@ -173,17 +195,16 @@ def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
     return new
 
 
-def _resolve(config: RunConfig) -> RunConfig:
+def _resolve(config: RunConfig, game: Game) -> RunConfig:
     """Settle what was left to us, so that the saved settings say what really ran."""
     if config.num_envs < 1:
         raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
-    game = config.game
-    if config.rom is not None:
-        if "rom" not in game._fields:
-            raise UserError(f"--rom is for emulated games, {config.env} is none")
-        game = game._replace(rom=config.rom)
-    config = dataclasses.replace(config, game=game)
-    learner, batch_size = (_resolve_dqn if isinstance(config.learner, DQNConfig) else _resolve_ppo)(config)
+    given = {flag: alias for flag, alias in game.aliases.items() if getattr(config, flag) is not None}
+    chosen = {alias.setting: getattr(config, flag) for flag, alias in given.items()}
+    settled: dict[str, Any] = {"game": config.game._replace(**chosen), **dict.fromkeys(given)}
+    config = dataclasses.replace(config, **settled)
+    is_dqn = isinstance(config.learner, DQNConfig)
+    learner, batch_size = _resolve_dqn(config) if is_dqn else _resolve_ppo(config, game)
     run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
     return dataclasses.replace(config, learner=learner, batch_size=batch_size, run_name=run_name)
 
@@ -203,11 +224,11 @@ def _resolve_dqn(config: RunConfig) -> tuple[DQNConfig, int]:
     return learner, learner.batch_size
 
 
-def _resolve_ppo(config: RunConfig) -> tuple[PPOConfig, int]:
+def _resolve_ppo(config: RunConfig, game: Game) -> tuple[PPOConfig, int]:
     """The learner's settings, and the decisions that an update trains on: `num_steps` of all rows."""
     learner = config.learner
     try:
-        rows = config.num_envs * env_registry.module(config.env).spec(config.game).agents_per_env
+        rows = config.num_envs * game.spec(config.game).agents_per_env
     except ValueError as error:
         raise UserError(str(error)) from error
     if config.batch_size is not None:

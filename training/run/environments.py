@@ -19,18 +19,15 @@ def make_test_env(config: RunConfig, test: Mapping[str, Any], num_envs: int, max
 
     Args:
         test: settings of the game beside the run's own.
-        max_steps: decisions that an emulator's episode must be able to last, where more than an evaluation's.
+        max_steps: decisions that an episode must be able to last, where more than an evaluation's.
 
     Raises:
         UserError: they cannot be made of these settings.
     """
     settings = config.evaluation
-    steps = max(settings.max_steps, max_steps)
-    protocol = {"idle_frames": settings.idle_frames, "new_game_steps": steps, "patience_steps": steps}
-    overrides = {option: value for option, value in protocol.items() if option in config.game._fields}
+    game = env_registry.resolve(config.env)
+    played = game.evaluation(config.game, max(settings.max_steps, max_steps), settings.idle_frames)
     try:
-        return env_registry.make(
-            config.env, num_envs, config.game, num_workers=config.workers, **overrides | dict(test)
-        )
+        return env_registry.make(config.env, num_envs, played, num_workers=config.workers, **test)
     except ValueError as error:
         raise UserError(str(error)) from error

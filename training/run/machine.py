@@ -23,7 +23,7 @@ def prepare(torch_threads: int) -> None:
 
 
 def hardware() -> str:
-    """The preset (`config.HARDWARE`) of this machine: cuda-24gb, cuda-16gb, mps or cpu."""
+    """The preset (of a game's training.toml) of this machine: cuda-24gb, cuda-16gb, mps or cpu."""
     if torch.cuda.is_available():
         gigabytes = torch.cuda.get_device_properties(0).total_memory / 1e9
         return "cuda-24gb" if gigabytes >= 20 else "cuda-16gb"

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from puffer_envs.registry import usable_cores
+from puffer_envs.kit.process import usable_cores
 from training.store.lock import LOCK, LockedError, RunLock
 from training.telemetry.records import clean_text, size_text
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MIB, GIB = 1 << 20, 1 << 30
-# Resident memory, measured: Python with torch, its optimisers and numba; a worker process without torch; one emulator.
-BASE_BYTES, WORKER_BYTES, EMULATOR_BYTES = 450 * MIB, 40 * MIB, 1 * MIB
+# Resident memory, measured: Python with torch, its optimisers and numba; a worker process without torch.
+BASE_BYTES, WORKER_BYTES = 450 * MIB, 40 * MIB
 # Weights, target, gradient and Adam's two moments.
 COPIES_OF_WEIGHTS = 5
 # Some hundred states of a Game Boy.

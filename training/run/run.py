@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from curriculum.manager import CurriculumManager
+from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
 from training.common.clock import Clock
@@ -29,12 +30,12 @@ from training.telemetry.dashboard import Dashboard
 from training.telemetry.logger import RunLogger
 from training.telemetry.metrics import Metrics
 from training.telemetry.panels import EPISODES
+from training.telemetry.records import own_columns
 
 log = logging.getLogger(__name__)
 
 VIDEO_STEPS = 600  # decisions of a filmed episode at the most
 VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
-SHOWN_FACTS = ("iou",)  # of a game's figures, those in the line of an evaluation
 BEST_OF = 5  # evaluations whose mean is the figure of the run
 
 
@@ -51,9 +52,10 @@ class Run:
         lock: RunLock,
     ) -> None:
         self.config, self.device, self.env, self.lock = config, device, env, lock
+        self.game = env_registry.resolve(config.env)
         self.learner, self.ledger, self.manager = learner, learner.ledger, manager
         self.folder = config.runs_dir / config.run_name
-        self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights))
+        self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights), self.game.places)
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
@@ -63,9 +65,9 @@ class Run:
         self.best = -np.inf
         self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
         self.timed_busy, self.timed_env = 0.0, 0.0
-        self.data: dict[str, Any] = _fixed_data(config, device)
+        self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
         self.dashboard = Dashboard(self.data, config.dashboard)
-        self.logger = RunLogger(self.folder, self.dashboard.show)
+        self.logger = RunLogger(self.folder, self.dashboard.show, own_columns(self.game))
         self.videos = video.VideoWorker()
         self.test_envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
 
@@ -124,12 +126,12 @@ class Run:
         """Everything that is written or shown of one step of all rows."""
         self.metrics.add(step, self.env.reward_terms)
         for finished in step.episodes:
-            record = report.episode_record(finished, self.env, self.manager)
+            record = report.episode_record(finished, self.env, self.manager, self.game)
             self.logger.episode(record, report.shown_milestone(self.env, self.manager))
             self.data["episodes"] = [*self.data["episodes"], record][-EPISODES:]
         if report.sample_due(self.ledger):
-            self.logger.steps(report.step_records(step, self.ledger, self.manager))
-            self.logger.positions(report.position_records(step, self.ledger))
+            self.logger.steps(report.step_records(step, self.ledger, self.manager, self.game))
+            self.logger.positions(report.position_records(step, self.ledger, self.game))
         self.data["step"] = self.ledger.global_step
 
     def log_line(self) -> None:
@@ -198,7 +200,7 @@ class Run:
         figures = {"eval/return_last5": figure}
         for name, result in played.items():
             figures |= result.figures(f"eval/{name}" if name else "eval")
-            self.logger.message(_evaluation_text(step, name, result))
+            self.logger.message(_evaluation_text(step, name, result, self.game.headline))
         self.logger.metrics(step, figures)
         if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
             return False
@@ -212,7 +214,7 @@ class Run:
         seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
         try:
             env = self._test_env(name, settings.episodes)
-            return evaluate(self.learner.player, env, settings.max_steps, seed, stop)
+            return evaluate(self.learner.player, env, settings.max_steps, seed, stop, places=self.game.places)
         except (WorkerError, OSError) as error:
             self._drop_test_env(name, settings.episodes, f"evaluation at {step:,}", error)
             return None
@@ -311,14 +313,14 @@ class Run:
         self._write_settings()
 
 
-def _evaluation_text(step: int, name: str, result: Evaluation) -> str:
+def _evaluation_text(step: int, name: str, result: Evaluation, headline: Collection[str]) -> str:
     told = f"evaluation at {step:,}{f' on {name}' if name else ''}"
     reached = [f"{name} {share:.0%}" for name, share in result.reached.items() if share > 0]
-    furthest = ", ".join(reached[-4:]) or "no milestone"
-    facts = "".join(f"{name} {value:.3f}, " for name, value in result.facts.items() if name in SHOWN_FACTS)
+    furthest = f", reached {', '.join(reached[-4:]) or 'no milestone'}" if result.reached else ""
+    facts = "".join(f"{name} {result.facts[name]:.3f}, " for name in headline)
     return (
         f"{told}: return {result.mean_return:.2f} +- {result.interval:.2f}, {facts}"
-        f"length {result.mean_length:.0f}, reached {furthest}"
+        f"length {result.mean_length:.0f}{furthest}"
     )
 
 

@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from training.telemetry.records import (
@@ -22,10 +22,13 @@ from training.telemetry.records import (
     EpisodeRecord,
     PositionRecord,
     ProgressRecord,
+    Record,
     StepRecord,
+    cells,
     clean_text,
     csv_row,
     episode_line,
+    header,
     log_line,
     plain,
 )
@@ -161,9 +164,12 @@ class RunLogger:
     Args:
         run_dir: the run's folder.
         echo: where lines go besides the files; a dashboard takes over by setting `echo`.
+        own_columns: file -> the game's own columns in it, see `records.own_columns`.
     """
 
-    def __init__(self, run_dir: Path, echo: Echo = print_line) -> None:
+    def __init__(
+        self, run_dir: Path, echo: Echo = print_line, own_columns: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> None:
         self.run_dir = run_dir
         self.echo = echo
         self.step = -1  # newest step that was logged
@@ -171,8 +177,11 @@ class RunLogger:
         self._complained: dict[str, float] = {}  # first words -> when, so that no warning repeats within a minute
         self.text = _TextFile(run_dir / "train.log", self._complain)
         self.files = {name: _TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
-        for name, columns in TABLES.items():
-            self.files[name] = _TextFile(run_dir / name, self._complain, csv_row(columns))
+        self.own_columns = {name: own_columns.get(name, ()) for name in TABLES}
+        for name, record in TABLES.items():
+            self.files[name] = _TextFile(
+                run_dir / name, self._complain, csv_row(header(record, self.own_columns[name]))
+            )
         self._progress = ""  # all of progress.csv
         self._writer: Any = None
         self._tensorboard = True
@@ -205,7 +214,7 @@ class RunLogger:
 
     def episode(self, record: EpisodeRecord, theta: tuple[str, float] | None = None) -> None:
         """A finished episode: a row of episodes.csv and its line, unless there are too many to be read."""
-        self.files["episodes.csv"].write(csv_row(record))
+        self._rows("episodes.csv", [record])
         if self._may_show_episode():
             self._line("episode", episode_line(record, theta))
 
@@ -220,15 +229,15 @@ class RunLogger:
 
     def steps(self, records: Iterable[StepRecord]) -> None:
         """Sampled steps."""
-        self.files["steps.csv"].write("".join(map(csv_row, records)))
+        self._rows("steps.csv", records)
 
     def positions(self, records: Iterable[PositionRecord]) -> None:
         """Where rows are."""
-        self.files["positions.csv"].write("".join(map(csv_row, records)))
+        self._rows("positions.csv", records)
 
     def progress(self, records: Iterable[ProgressRecord]) -> None:
         """The present posteriors; the file is the newest table, its history is in episodes.csv."""
-        self._progress = csv_row(ProgressRecord._fields) + "".join(map(csv_row, records))
+        self._progress = csv_row(ProgressRecord._fields) + "".join([csv_row(record) for record in records])
         self._write_progress()
 
     # -- keeping step with checkpoints ---------------------------------------------------------------------------
@@ -279,6 +288,10 @@ class RunLogger:
         """Onto the screen, whatever that is now."""
         with suppress(OSError, ValueError):  # nobody reads the pipe any more
             self.echo(kind, clean_text(text))
+
+    def _rows(self, name: str, records: Iterable[Record]) -> None:
+        if rows := [csv_row(cells(record, self.own_columns[name])) for record in records]:
+            self.files[name].write("".join(rows))
 
     def _line(self, kind: str, text: str) -> None:
         self.text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")

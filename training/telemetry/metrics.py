@@ -1,6 +1,8 @@
 """Figures between two log lines, and the sliding means over the last episodes."""
 
+import math
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ class Metrics:
 
     Args:
         parts: of the reward. terms: of the game's own.
+        places: facts of an episode that are no figures (`Game.places`).
     """
 
-    def __init__(self, parts: tuple[str, ...], terms: tuple[str, ...]) -> None:
-        self.parts, self.terms = parts, terms
+    def __init__(self, parts: tuple[str, ...], terms: tuple[str, ...], places: Collection[str] = ()) -> None:
+        self.parts, self.terms, self.places = parts, terms, places
         self.recent: deque[list[float]] = deque(maxlen=WINDOW)  # length, r_env, r_total of finished episodes
         self.facts: deque[dict[str, float]] = deque(maxlen=WINDOW)  # the games' own figures of the same episodes
         self._clear()
@@ -28,7 +31,7 @@ class Metrics:
         self.steps = 0
         self.rewards = np.zeros(len(self.parts) + 1, np.float64)
         self.term_sums = np.zeros(len(self.terms), np.float64)
-        self.learned: dict[str, float] = {}
+        self.learned: dict[str, tuple[float, int]] = {}  # sum, and of how many updates
         self.updates = 0
 
     def add(self, step: Step, reward_terms: np.ndarray) -> None:
@@ -43,13 +46,15 @@ class Metrics:
 
     def _add_episode(self, finished: FinishedEpisode) -> None:
         self.recent.append([float(finished.episode.length), finished.returns["env"], finished.total])
-        self.facts.append(facts(finished.episode))
+        self.facts.append(facts(finished.episode, self.places))
 
     def learn(self, figures: dict[str, float]) -> None:
         """Take in the figures of one update."""
         self.updates += 1
         for name, value in figures.items():
-            self.learned[name] = self.learned.get(name, 0.0) + value
+            if math.isfinite(value):  # the variance that is explained of returns which are all one is no number
+                total, count = self.learned.get(name, (0.0, 0))
+                self.learned[name] = total + value, count + 1
 
     def sliding(self) -> dict[str, float]:
         """Means over the last episodes: length, r_env, r_total, and the game's own figures at their ends."""
@@ -69,7 +74,7 @@ class Metrics:
         names = [*(f"r_{part}" for part in self.parts), "r_total"]
         figures = dict(zip(names, (self.rewards / steps).tolist(), strict=True))
         figures |= {f"reward/{t}": float(x) / steps for t, x in zip(self.terms, self.term_sums, strict=True)}
-        figures |= {f"learner/{name}": value / self.updates for name, value in self.learned.items()}
+        figures |= {f"learner/{name}": total / count for name, (total, count) in self.learned.items()}
         figures["learner/updates"] = self.updates
         self._clear()
         return figures
@@ -93,4 +98,4 @@ class Metrics:
         self.steps, self.updates = int(state["steps"]), int(state["updates"])
         self.rewards[:] = state["rewards"]
         self.term_sums[:] = state["term_sums"]
-        self.learned = dict(state["learned"])
+        self.learned = {name: (total, count) for name, (total, count) in state["learned"].items()}

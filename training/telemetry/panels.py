@@ -13,6 +13,7 @@ from rich.layout import Layout
 from rich.panel import Panel
 from rich.text import Text
 
+from puffer_envs.contract.game import Column
 from training.telemetry.records import EpisodeRecord, clean_text, size_text
 from training.telemetry.widgets import (
     bar,
@@ -64,6 +65,7 @@ class Data(TypedDict, total=False):
     reward: Mapping[str, float]  # r_env, r_rnd, r_novel, r_bayes, r_total and the game's terms, a step
     losses: Mapping[str, float]
     episodes: Sequence[EpisodeRecord]  # newest last
+    columns: Sequence[Column]  # the game's own of the episodes
     milestones: Sequence[MilestoneView]
     spawn_mix: Mapping[str, float]  # new, early, mid, late -> share
     memory: Mapping[str, float]  # what -> bytes
@@ -240,20 +242,31 @@ def _losses(data: Mapping[str, Any], width: int, height: int) -> Panel:
 
 def _episodes(data: Mapping[str, Any], width: int, height: int) -> Panel:
     mean = data.get("means", {}).get("r_total", math.inf)
-    lines = [
-        Text(f"{'ep':>7} {'env':>4} {'length':>7} {'r_env':>8} {'r_total':>8} {'bdg':>3}  {'map':<14} start", "dim")
-    ]
+    columns = [column for column in data.get("columns", ()) if column.align]
+    titles = _own({column.name: column.title for column in columns}, columns)
+    lines = [Text(f"{'ep':>7} {'env':>4} {'length':>7} {'r_env':>8} {'r_total':>8} {titles}start", "dim")]
     newest = list(data.get("episodes", ()))[-height:] if height > 0 else []
     for record in reversed(newest):
         line = Text(
             f"{record.episode_id:>7} {record.env_id:>4} {record.length_steps:>7} {_returned(record.return_env):>8} "
         )
         line.append(f"{_returned(record.return_total):>8}", "green" if record.return_total > mean else "")
-        badges = "" if record.badges is None else str(record.badges)
-        line.append(f" {badges:>3}  {cut(record.map or '', 14):<14} ")
+        line.append(f" {_own(record.facts, columns)}")
         line.append(clean_text(record.savestate_tag or "new game"), "cyan" if record.savestate_tag else "dim")
         lines.append(line)
     return panel("episodes", [crop(line, width) for line in lines])
+
+
+def _own(facts: Mapping[str, Any], columns: Sequence[Column]) -> str:
+    """The game's own cells of an episode, a space behind them."""
+    cells = (f"{cut(_shown(facts[c.name]), int(c.align[1:])):{c.align}}" for c in columns)
+    return "  ".join(cells) + " " * bool(columns)
+
+
+def _shown(fact: Any) -> str:
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return "" if fact is None else number(fact) if isinstance(fact, float) else str(fact)
 
 
 def _returned(value: float) -> str:

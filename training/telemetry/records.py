@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from puffer_envs.contract.game import Game
+
 
 # -- the records: one row of a file each, the fields are its columns -------------------------------------------------
 class EpisodeRecord(NamedTuple):
@@ -31,8 +33,7 @@ class EpisodeRecord(NamedTuple):
     posterior_summary: Mapping[str, Mapping[str, float]]  # milestone -> alpha, beta, mean, low, high (95%)
     alarm_triggered: bool
     savestate_tag: str | None  # None: it was a new game
-    badges: int | None
-    map: str | None  # or what else the episode was about: the text of a shape
+    facts: Mapping[str, Any]  # the game's own (`Game.columns`): name -> value, each a column
     start_step_global: int
     end_step_global: int
 
@@ -49,7 +50,7 @@ class StepRecord(NamedTuple):
     r_bayes: float | None
     r_total: float
     milestone_flags: np.ndarray  # bool [M]
-    map_id: int
+    facts: Mapping[str, Any]  # `Game.step_columns`
     posterior_m: float  # mean of the next milestone
     alarm_score: float  # .5 - posterior_m
 
@@ -60,10 +61,7 @@ class PositionRecord(NamedTuple):
     step_global: int
     env_id: int
     episode_id: int
-    map_id: int
-    y: int
-    x: int
-    badges: int
+    facts: Mapping[str, Any]  # `Game.position_columns`
     reward: float
 
 
@@ -77,11 +75,32 @@ class ProgressRecord(NamedTuple):
     alarm_score: float
 
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "episodes.csv": EpisodeRecord._fields,
-    "steps.csv": StepRecord._fields,
-    "positions.csv": PositionRecord._fields,
+Record = EpisodeRecord | StepRecord | PositionRecord
+TABLES: dict[str, type[Record]] = {
+    "episodes.csv": EpisodeRecord,
+    "steps.csv": StepRecord,
+    "positions.csv": PositionRecord,
 }
+
+
+def own_columns(game: Game) -> dict[str, tuple[str, ...]]:
+    """File -> names of the facts that are the game's own columns in it, in the place of ``facts``."""
+    return {
+        "episodes.csv": tuple(column.name for column in game.columns),
+        "steps.csv": game.step_columns,
+        "positions.csv": game.position_columns,
+    }
+
+
+def header(record: type[Record], facts: Sequence[str]) -> list[str]:
+    """Names of a file's columns."""
+    return [name for field in record._fields for name in (facts if field == "facts" else (field,))]
+
+
+def cells(record: Record, facts: Sequence[str]) -> list[Any]:
+    """Values of a record under `header`."""
+    own = [record.facts[name] for name in facts]
+    return [cell for field in record._fields for cell in (own if field == "facts" else [getattr(record, field)])]
 
 
 # -- the lines -----------------------------------------------------------------------------------------------------
@@ -92,10 +111,9 @@ def episode_line(record: EpisodeRecord, theta: tuple[str, float] | None = None) 
         f"R_env={_short(record.return_env)}",
         f"R_total={_short(record.return_total)}",
     ]
-    if record.badges is not None:
-        cells.append(f"badges={record.badges}")
-    if record.map is not None:
-        cells.append(f"map={record.map}")
+    for name, value in record.facts.items():
+        if value is not None:
+            cells.append(f"{name}={_short(value) if isinstance(value, float) else value}")
     cells.append(f"savestate_tag={record.savestate_tag or 'new_game'}")
     if theta is not None:
         cells.append(f"theta_{theta[0]}={theta[1]:.2f}")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from curriculum.manager import CurriculumManager
+from puffer_envs.contract.game import Game
 from puffer_envs.contract.vector_env import VectorEnv
 from training.common.clock import every
 from training.common.ledger import FinishedEpisode, Ledger, Step
@@ -17,9 +18,10 @@ from training.telemetry.records import EpisodeRecord, PositionRecord, ProgressRe
 SAMPLE_INTERVAL = 32
 
 
-def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: CurriculumManager) -> EpisodeRecord:
+def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: CurriculumManager, game: Game) -> EpisodeRecord:
     """A row of episodes.csv."""
     episode, milestones = finished.episode, env.spec.milestones
+    held = episode.held | (episode.reached >= 0)
     return EpisodeRecord(
         episode_id=finished.episode_id,
         env_id=episode.row,
@@ -34,17 +36,16 @@ def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: Curriculu
             row.milestone: {"alpha": row.alpha, "beta": row.beta, "mean": row.mean, "low": row.lo, "high": row.hi}
             for row in manager.posteriors.summary()
         },
-        alarm_triggered=bool(manager.alarm[next_milestone(episode.held | (episode.reached >= 0))]),
+        alarm_triggered=bool(milestones) and bool(manager.alarm[next_milestone(held)]),
         savestate_tag=episode.start_state,
-        badges=episode.summary.get("badges"),
-        map=episode.summary.get("map", episode.summary.get("text")),
+        facts={column.name: episode.summary.get(column.name) for column in game.columns},
         start_step_global=finished.start_step,
         end_step_global=finished.end_step,
     )
 
 
 def next_milestone(held: np.ndarray) -> int:
-    """Index of the first milestone that is not held, the last one when all are."""
+    """Index of the first of at least one milestone that is not held, the last one when all are."""
     return int(np.argmin(held)) if not held.all() else len(held) - 1
 
 
@@ -70,10 +71,10 @@ def sample_due(ledger: Ledger) -> bool:
     return every(SAMPLE_INTERVAL * rows, now - rows, now)
 
 
-def step_records(step: Step, ledger: Ledger, manager: CurriculumManager) -> Iterator[StepRecord]:
+def step_records(step: Step, ledger: Ledger, manager: CurriculumManager, game: Game) -> Iterator[StepRecord]:
     """The first agent of each environment at this step, but of those that have just begun another episode."""
     env, theta = ledger.env, manager.theta
-    maps = env.spec.layout.raw(env.observations, "map_id")[:, 0] if "map_id" in env.spec.layout else None
+    sensed = game.sense(env.observations) if game.sense is not None else {}
     for row in _shown_rows(step, env):
         held = env.milestones_held[row].copy()
         mean = float(theta[next_milestone(held)]) if held.size else 0.0
@@ -88,7 +89,7 @@ def step_records(step: Step, ledger: Ledger, manager: CurriculumManager) -> Iter
             r_bayes=paid.get("bayes"),
             r_total=float(step.total[row]),
             milestone_flags=held,
-            map_id=int(maps[row]) if maps is not None else 0,
+            facts={name: sensed[name][row] for name in game.step_columns},
             posterior_m=mean,
             alarm_score=0.5 - mean,
         )
@@ -99,23 +100,17 @@ def _shown_rows(step: Step, env: VectorEnv) -> list[int]:
     return rows[rows % env.spec.agents_per_env == 0].tolist()
 
 
-def position_records(step: Step, ledger: Ledger) -> Iterator[PositionRecord]:
-    """Where every row is, for games that have maps."""
-    env, layout = ledger.env, ledger.env.spec.layout
-    if "map_id" not in layout or "position" not in layout:
+def position_records(step: Step, ledger: Ledger, game: Game) -> Iterator[PositionRecord]:
+    """Where every row is, for games that say so."""
+    if game.sense is None or not game.position_columns:
         return
-    maps, places = layout.raw(env.observations, "map_id")[:, 0], layout.raw(env.observations, "position")
-    badges = layout.unpack(env.observations, "badges").sum(axis=1)
-    for row in _shown_rows(step, env):
-        y, x = places[row].tolist()
+    sensed = game.sense(ledger.env.observations)
+    for row in _shown_rows(step, ledger.env):
         yield PositionRecord(
             step_global=ledger.global_step,
             env_id=row,
             episode_id=int(ledger.episode_id[row]),
-            map_id=int(maps[row]),
-            y=y,
-            x=x,
-            badges=int(badges[row]),
+            facts={name: sensed[name][row] for name in game.position_columns},
             reward=float(step.total[row]),
         )
 

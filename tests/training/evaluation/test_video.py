@@ -239,8 +239,8 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from training.signals import StopSignals
-from training.video import VideoWorker
+from training.run.signals import StopSignals
+from training.evaluation.video import VideoWorker
 
 def frames():
     for i in range(1500):

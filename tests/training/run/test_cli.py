@@ -27,6 +27,16 @@ def test_presets_of_learner_and_game_go_together():
     assert config.learner.n_step == 1
 
 
+def test_a_flag_of_the_game_is_its_setting(tmp_path):
+    config = cli.parse(["--rom", "red.gb", "--run-name", "one"])
+    assert config.game.rom == "red.gb"
+    (tmp_path / "new.toml").write_text(cli.to_toml(config))
+    (tmp_path / "old.toml").write_text('rom = "blue.gb"\n')
+    assert cli.parse(["--config", str(tmp_path / "new.toml")]).game.rom == "red.gb"
+    assert cli.parse(["--config", str(tmp_path / "new.toml"), "--env.rom", "blue.gb"]).game.rom == "blue.gb"
+    assert cli.parse(["--config", str(tmp_path / "old.toml")]).game.rom == "blue.gb"
+
+
 def test_what_is_written_down_can_be_given_back(tmp_path):
     config = cli.parse(["--num-envs", "6", "--model-size", "slim", "--policy.hidden", "64", "--run-name", "one"])
     file = tmp_path / "config.toml"

@@ -14,7 +14,7 @@ from training.run.signals import EXIT_CODES, StopSignals
 RUN = """
 import sys, time
 from pathlib import Path
-from training.signals import StopSignals
+from training.run.signals import StopSignals
 
 def restore():
     Path(sys.argv[2]).write_text("restored")

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from puffer_envs.contract.game import Column
 from training.telemetry import panels, widgets
 from training.telemetry.dashboard import RESTORE, Dashboard, resolve_mode
 from training.telemetry.panels import MilestoneView, Screen
@@ -27,7 +28,7 @@ from training.telemetry.records import EpisodeRecord
 
 EPISODE = EpisodeRecord(
     *(1342, 7, 642, 23.5, 31.8, 1.0, 0.5, 0.2, ("Starter",), {}, False),
-    *("gym_1_20260101_120000", 2, "PewterCity", 0, 642),
+    *("gym_1_20260101_120000", {"badges": 2, "map": "PewterCity"}, 0, 642),
 )
 FULL: dict[str, Any] = {
     "run_name": "big_run_01",
@@ -46,6 +47,7 @@ FULL: dict[str, Any] = {
     "reward": {"r_env": 0.0366, "r_rnd": 0.01, "r_total": 0.048, "reward/badge": 0.002, "reward/defeat": -0.0009},
     "losses": {"loss": 0.0123, "q": 4.3, "grad_norm": 1.83},
     "episodes": [EPISODE._replace(episode_id=1330 + i) for i in range(20)],
+    "columns": (Column("badges", "bdg", ">3"), Column("map", "map", "<14")),
     "milestones": [MilestoneView(f"place {i}", 1 - i / 30, i > 20, 3 * i) for i in range(30)],
     "spawn_mix": {"new": 0.25, "early": 0.375, "mid": 0.225, "late": 0.15},
     "memory": {"process": 1.9e9, "workers": 3e8},
@@ -76,6 +78,19 @@ def test_everything_is_there_at_120_by_40() -> None:
     ):
         assert words in text, words
     assert " 1341 " not in text  # the last 8 episodes
+
+
+def test_each_game_has_its_own_columns_of_episodes() -> None:
+    facts = {"text": "a castle with four tall towers", "won": True, "share": 0.98765, "left": None, "hidden": 1}
+    columns = (Column("text", "shape", "<9"), Column("won", "won", "<3"), Column("share", "share", ">6"))
+    columns += (Column("left", "left", ">4"), Column("hidden"))
+    text = "\n".join(picture(FULL | {"episodes": [EPISODE._replace(facts=facts)], "columns": columns}, 120, 40))
+    assert "r_total shape      won   share  left start" in text
+    assert "31.80 a castle…  yes  0.9877       gym_1" in text
+    assert "bdg" not in text
+    without = "\n".join(picture(FULL | {"episodes": [EPISODE._replace(facts={})], "columns": ()}, 120, 40))
+    assert "r_total start" in without
+    assert "31.80 gym_1" in without
 
 
 def test_the_same_facts_at_80_by_24() -> None:
@@ -131,7 +146,7 @@ def test_odd_values_and_markup_do_no_harm() -> None:
         "reward": {"r_env": math.nan, "r_total": 0.0, "reward/x": -math.inf},
         "spawn_mix": {"new": 0.0},
         "milestones": [MilestoneView("名前\n", math.nan, True, 10**7)],
-        "episodes": [EPISODE._replace(map=None, badges=None, savestate_tag=None, return_env=math.nan)],
+        "episodes": [EPISODE._replace(facts={"badges": None, "map": None}, savestate_tag=None, return_env=math.nan)],
     }
     for size in ((120, 40), (80, 24), (40, 8)):
         text = "\n".join(picture(odd, *size, history=[math.nan, 1.0]))
@@ -236,10 +251,10 @@ def test_a_run_that_changes_its_data_all_the_time_is_shown_all_the_time() -> Non
 # -- a real terminal -------------------------------------------------------------------------------------------------
 RUN = """
 import sys, time
-sys.path.insert(0, "tests/training")
+sys.path.insert(0, "tests/training/telemetry")
 from test_dashboard import FULL
-from training.dashboard import Dashboard
-from training.signals import StopSignals
+from training.telemetry.dashboard import Dashboard
+from training.run.signals import StopSignals
 
 dashboard = Dashboard(FULL, "rich")
 with StopSignals(dashboard.restore) as signals, dashboard:

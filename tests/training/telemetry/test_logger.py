@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from puffer_envs import registry
 from training.telemetry import logger as logger_module
 from training.telemetry.logger import EPISODE_BURST, RunLogger
 from training.telemetry.records import (
@@ -23,6 +24,7 @@ from training.telemetry.records import (
     clean_text,
     episode_line,
     log_line,
+    own_columns,
     read_jsonl,
 )
 
@@ -39,11 +41,11 @@ EPISODE = EpisodeRecord(
     posterior_summary={"Boulder": {"alpha": 9.0, "beta": 2.0, "mean": 9 / 11, "low": 0.55, "high": 0.97}},
     alarm_triggered=False,
     savestate_tag="pewter_city_gym",
-    badges=2,
-    map="PewterCity",
+    facts={"badges": 2, "map": "PewterCity"},
     start_step_global=100,
     end_step_global=742,
 )
+OWN_COLUMNS = own_columns(registry.resolve("pokemon_red"))
 LOG = {
     "step": 1_250_000,
     "total_steps": 5_000_000,
@@ -66,7 +68,7 @@ def shown() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def run(tmp_path: Path, shown: list[tuple[str, str]]) -> Iterator[RunLogger]:
-    with RunLogger(tmp_path / "run", lambda kind, text: shown.append((kind, text))) as logger:
+    with RunLogger(tmp_path / "run", lambda kind, text: shown.append((kind, text)), OWN_COLUMNS) as logger:
         logger._tensorboard = False  # its own tests turn it on
         yield logger
 
@@ -94,8 +96,8 @@ def test_no_more_episodes_are_shown_than_can_be_read(run: RunLogger, shown, monk
     assert len((run.run_dir / "episodes.csv").read_text().splitlines()) == 1 + EPISODE_BURST + 50
 
 
-def test_a_game_without_badges_and_maps_has_a_shorter_line() -> None:
-    record = EPISODE._replace(badges=None, map=None, savestate_tag=None, return_env=0.02134, return_total=0.0)
+def test_a_game_without_columns_of_its_own_has_a_shorter_line() -> None:
+    record = EPISODE._replace(facts={}, savestate_tag=None, return_env=0.02134, return_total=0.0)
     assert episode_line(record) == "[EP 1342 env=7] len=642  R_env=0.0213  R_total=0.0  savestate_tag=new_game"
 
 
@@ -110,7 +112,7 @@ def test_the_log_line_holds_all_that_the_spec_asks() -> None:
 
 def test_the_columns_of_episodes_csv_are_those_of_the_spec(run: RunLogger) -> None:
     run.episode(EPISODE)
-    run.episode(EPISODE._replace(savestate_tag=None, badges=None, map="a,b\nc"))
+    run.episode(EPISODE._replace(savestate_tag=None, facts={"badges": None, "map": "a,b\nc"}))
     run.flush()
     text = (run.run_dir / "episodes.csv").read_text()
     assert text.splitlines()[0] == (
@@ -128,8 +130,8 @@ def test_the_columns_of_episodes_csv_are_those_of_the_spec(run: RunLogger) -> No
 
 def test_steps_positions_and_progress(run: RunLogger) -> None:
     flags = np.array([True, False, True])
-    run.steps([StepRecord(64, 1, 7, 0.5, 0.0, 0.25, 0.0, 0.5125, flags, 54, 0.75, -0.25)] * 2)
-    run.positions([PositionRecord(64, 7, 1, 54, 3, 4, 2, 0.5)])
+    run.steps([StepRecord(64, 1, 7, 0.5, 0.0, 0.25, 0.0, 0.5125, flags, {"map_id": 54}, 0.75, -0.25)] * 2)
+    run.positions([PositionRecord(64, 7, 1, {"map_id": 54, "y": 3, "x": 4, "badges": 2}, 0.5)])
     run.progress([ProgressRecord("Boulder", 9.0, 2.0, 0.5, 0.0)])
     run.progress([ProgressRecord("Boulder", 3.0, 1.0, 0.75, -0.25)])
     run.flush()
@@ -160,7 +162,7 @@ def test_metrics_hold_no_time_and_timing_does(run: RunLogger) -> None:
 def test_control_characters_move_no_cursor(run: RunLogger, shown: list[tuple[str, str]]) -> None:
     evil = "\x1b[2Jmap\r\n\x9b\x07‮name\ud800é"
     assert clean_text(evil) == "[2Jmapnameé"
-    run.episode(EPISODE._replace(map=evil))
+    run.episode(EPISODE._replace(facts={"badges": 0, "map": evil}))
     run.message(evil)
     run.flush()
     everything = "".join(text for _, text in shown) + (run.run_dir / "train.log").read_text()
