@@ -92,6 +92,11 @@ class Territory(BatchedEnv):
     Rewards: `rewards.TERMS`. A game ends when a learner owns `win_share` of the land or none is left (terminal), or
     after `max_ticks` (truncation).
 
+    The rules are OpenFront's, tick by tick: an order is carried out at the end of a step's first tick, against whom it
+    was meant for when it was given, and moves from the next one on. Players' troops are whole. In one thing they are
+    not: there a bot that owns any coast attacks no player but traitors, since what it asks for land of nobody at its
+    border counts water too. Here bots fight wherever they live.
+
     Args:
         num_threads: threads that play the games; default: one for each core that this process may use.
     """
@@ -115,6 +120,7 @@ class Territory(BatchedEnv):
         self.maps = maps.maps_for(config)
         height, width = self.maps[0].classes.shape
         self.grounds = np.stack([maps.ground(each.classes) for each in self.maps])
+        self.coasts = np.stack([maps.coast(each) for each in self.grounds])
         self.rules = self._make_rules(width, height)
         learners, bots = config.num_agents, config.num_bots
         self.state: State = allocate(num_envs, width, height, learners, bots, config.max_ticks)
@@ -164,6 +170,7 @@ class Territory(BatchedEnv):
         self._any_more[part] = kernels.play(
             self.state,
             self.grounds,
+            self.coasts,
             self.rng,
             self._orders,
             self.reward_terms,
@@ -214,6 +221,7 @@ class Territory(BatchedEnv):
         observe.write_rows(
             self.state,
             self.grounds,
+            self.coasts,
             self.rng,
             self._views,
             self.memory,
@@ -227,7 +235,8 @@ class Territory(BatchedEnv):
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def _game(self, env: int) -> Game:
         rows = {name: getattr(self.state, name)[env] for name in State._fields if name != "map"}
-        return Game(ground=self.grounds[self.state.map[env]], rng=self.rng[env], **rows)
+        number = self.state.map[env]
+        return Game(ground=self.grounds[number], coast=self.coasts[number], rng=self.rng[env], **rows)
 
     def begin(self, env: int, state: bytes | None) -> None:
         if state is None:
