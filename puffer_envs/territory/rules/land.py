@@ -5,7 +5,6 @@ import numpy as np
 from puffer_envs.kit.jit import inlined_kernel, kernel, lowest_bit, wide
 from puffer_envs.territory.rules import front
 from puffer_envs.territory.state import (
-    ALL_SIDES,
     ATTACKER,
     CHANGES,
     CLASS_SHIFT,
@@ -20,7 +19,7 @@ from puffer_envs.territory.state import (
     Scratch,
 )
 
-_ONE = np.uint64(1)
+_ONE, _THREE = np.uint64(1), np.uint64(7)
 
 
 @kernel
@@ -223,14 +222,30 @@ def _collect(rules: Rules, tile: int, marks: np.ndarray, out: np.ndarray) -> int
     while done < size:
         x, y = place(rules, wide(out[done]))
         done += 1
-        for way in range(8):
-            u, v = x + DX[way], y + DY[way]
-            if 0 <= u < rules.width and 0 <= v < rules.height:
-                near = v * rules.width + u
-                if front.test(marks, near):
-                    front.clear_bit(marks, near)
-                    out[size] = near
-                    size += 1
+        for v in range(max(0, y - 1), min(rules.height, y + 2)):
+            size = _collect_row(rules, x, v, marks, out, size)
+    return size
+
+
+@inlined_kernel
+def _collect_row(rules: Rules, x: int, y: int, marks: np.ndarray, out: np.ndarray, size: int) -> int:
+    """Move a tile and those W and E of it, as far as they are marked, into ``out`` behind the first ``size``."""
+    tile = y * rules.width + x
+    word, bit = tile >> 6, tile & 63
+    if 0 < bit < 63:  # all three lie in a word
+        shift = np.uint64(bit - 1)
+        bits = (marks[word] >> shift) & _THREE
+        marks[word] &= ~(bits << shift)
+        while bits != 0:
+            out[size] = tile - 1 + lowest_bit(bits)
+            bits &= bits - _ONE
+            size += 1
+        return size
+    for u in range(max(0, x - 1), min(rules.width, x + 2)):
+        if front.test(marks, y * rules.width + u):
+            front.clear_bit(marks, y * rules.width + u)
+            out[size] = y * rules.width + u
+            size += 1
     return size
 
 
@@ -269,14 +284,15 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray, counts: 
     Returns:
         the player, and whether its land alone lies all around.
     """
+    for i in range(cluster.size):
+        if game.owner[cluster[i]] != player or _is_by_coast(game, rules, wide(cluster[i]), player):
+            return 0, False
     counts[:] = 0
     is_alone = True
     x0 = y0 = u0 = v0 = 1 << 20  # boxes of the cluster, and of others' tiles beside it
     x1 = y1 = u1 = v1 = -1
     for i in range(cluster.size):
         tile = wide(cluster[i])
-        if game.owner[tile] != player or game.ground[tile] & ALL_SIDES != ALL_SIDES:
-            return 0, False
         x, y = place(rules, tile)
         x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
         for side in range(4):
@@ -290,8 +306,6 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray, counts: 
             counts[other] += 1
             u, v = place(rules, near)
             u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
-        if _is_by_coast(game, rules, tile, player):
-            return 0, False
     if u0 > x0 or u1 < x1 or v0 > y0 or v1 < y1:
         return 0, False
     most = int(np.argmax(counts))
@@ -301,10 +315,18 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray, counts: 
 
 @inlined_kernel
 def _is_by_coast(game: Game, rules: Rules, tile: int, player: int) -> bool:
-    """Whether one of the eight tiles around, all of them on the map, is the player's and touches water or the edge."""
+    """Whether a tile of a player's, or one of the eight around it that is, touches water or the map's edge."""
+    if front.test(game.coast, tile):
+        return True
+    bit, row = tile & 63, rules.width >> 6
+    if 0 < bit < 63:  # all nine lie in three words, and mostly there is no coast
+        word = tile >> 6
+        bits = game.coast[word - row] | game.coast[word] | game.coast[word + row]
+        if (bits >> np.uint64(bit - 1)) & _THREE == 0:
+            return False
     for way in range(8):
         near = tile + DX[way] + DY[way] * rules.width
-        if game.owner[near] == player and game.ground[near] & ALL_SIDES != ALL_SIDES:
+        if game.owner[near] == player and front.test(game.coast, near):
             return True
     return False
 
