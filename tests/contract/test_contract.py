@@ -554,7 +554,7 @@ def test_mistyped_names_get_a_hint() -> None:
 # -- variants of the interpreter -----------------------------------------------------------------------------------
 PROBES_PROGRAM = """
 import hashlib
-from tests.test_contract import GAMES, play
+from tests.contract.test_contract import GAMES, play
 from tests.probes import PROBES
 for name in PROBES:
     env = GAMES[name].make(3, seed=1)
@@ -585,14 +585,17 @@ def _probe_run(name: str) -> list:
 def test_games_import_no_torch_and_pufferlib_stays_whole() -> None:
     program = """
 import sys
-from puffer_envs import base, gymnasium_api, registry, workers
+from puffer_envs import registry, workers
+from puffer_envs.adapters import outward
+from puffer_envs.contract import vector_env
 for name in registry.TABLE:
     registry.module(name)
 assert "torch" not in sys.modules
 assert "pufferlib" not in sys.modules
 import pufferlib, pufferlib.vector
-assert pufferlib.PufferEnv is base.PufferEnv
-assert issubclass(base.VectorEnv, pufferlib.PufferEnv)
+assert pufferlib.PufferEnv is vector_env.PufferEnv
+assert issubclass(vector_env.VectorEnv, pufferlib.PufferEnv)
 """
     _run(program)
-    _run("import pufferlib\nfrom puffer_envs import base\nassert pufferlib.PufferEnv is base.PufferEnv")
+    check = "from puffer_envs.contract import vector_env\nassert pufferlib.PufferEnv is vector_env.PufferEnv"
+    _run(f"import pufferlib\n{check}")
