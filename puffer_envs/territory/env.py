@@ -92,10 +92,11 @@ class Territory(BatchedEnv):
     Rewards: `rewards.TERMS`. A game ends when a learner owns `win_share` of the land or none is left (terminal), or
     after `max_ticks` (truncation).
 
-    The rules are OpenFront's, tick by tick: an order is carried out at the end of a step's first tick, against whom it
-    was meant for when it was given, and moves from the next one on. Players' troops are whole. In one thing they are
-    not: there a bot that owns any coast attacks no player but traitors, since what it asks for land of nobody at its
-    border counts water too. Here bots fight wherever they live.
+    The rules are OpenFront's, without boats, bombs and diplomacy. An order is carried out at the end of a step's first
+    tick, against whom it was meant for when it was given, and moves from the next tick on; players' troops are whole.
+    Two things differ: an attack begins where the border faces its target in the order's direction, there on all of the
+    common border; and there a bot that owns any coast attacks no player but traitors, since the water beside it counts
+    as nobody's land at its border. Here bots fight wherever they live.
 
     Args:
         num_threads: threads that play the games; default: one for each core that this process may use.
