@@ -90,6 +90,12 @@ class Territory(BatchedEnv):
     Rewards: `rewards.TERMS`. A game ends when a learner owns `win_share` of the land or none is left (terminal), or
     after `max_ticks` (truncation).
 
+    The rules are OpenFront's, without boats, bombs and diplomacy. An order is carried out at the end of a step's first
+    tick, against whom it was meant for when it was given, and moves from the next tick on; players' troops are whole.
+    Two things differ: an attack begins where the border faces its target in the order's direction, there on all of the
+    common border; and there a bot that owns any coast attacks no player but traitors, since the water beside it counts
+    as nobody's land at its border. Here bots fight wherever they live.
+
     Args:
         num_threads: threads that play the games; default: one for each core that this process may use.
     """
@@ -113,6 +119,7 @@ class Territory(BatchedEnv):
         self.maps = maps.maps_for(config)
         height, width = self.maps[0].classes.shape
         self.grounds = np.stack([maps.ground(each.classes) for each in self.maps])
+        self.coasts = np.stack([maps.coast(each) for each in self.grounds])
         self.rules = self._make_rules(width, height)
         learners, bots = config.num_agents, config.num_bots
         self.state: State = allocate(num_envs, width, height, learners, bots, config.max_ticks)
@@ -162,6 +169,7 @@ class Territory(BatchedEnv):
         self._any_more[part] = kernels.play(
             self.state,
             self.grounds,
+            self.coasts,
             self.rng,
             self._orders,
             self.reward_terms,
@@ -213,6 +221,7 @@ class Territory(BatchedEnv):
         observe.write_rows(
             self.state,
             self.grounds,
+            self.coasts,
             self.rng,
             self._views,
             self.memory,
@@ -226,7 +235,8 @@ class Territory(BatchedEnv):
     # -- episodes and worlds ---------------------------------------------------------------------------------------
     def _game(self, env: int) -> Game:
         rows = {name: getattr(self.state, name)[env] for name in State._fields if name != "map"}
-        return Game(ground=self.grounds[self.state.map[env]], rng=self.rng[env], **rows)
+        number = self.state.map[env]
+        return Game(ground=self.grounds[number], coast=self.coasts[number], rng=self.rng[env], **rows)
 
     def begin(self, env: int, state: bytes | None) -> None:
         if state is None:

@@ -25,10 +25,11 @@ from puffer_envs.territory.state import (
 
 
 @kernel
-def game_of(state: State, grounds: np.ndarray, streams: np.ndarray, env: int) -> Game:
-    """One game of a batch; ``grounds`` uint8 [maps, T], ``streams`` uint64 [E, 2]."""
+def game_of(state: State, grounds: np.ndarray, coasts: np.ndarray, streams: np.ndarray, env: int) -> Game:
+    """One game of a batch; ``grounds`` uint8 [maps, T], ``coasts`` uint64 [maps, T / 64], ``streams`` uint64 [E, 2]."""
     return Game(
         grounds[state.map[env]],
+        coasts[state.map[env]],
         state.owner[env],
         state.border[env],
         state.box[env],
@@ -57,6 +58,7 @@ def game_of(state: State, grounds: np.ndarray, streams: np.ndarray, env: int) ->
 def play(
     state: State,
     grounds: np.ndarray,
+    coasts: np.ndarray,
     streams: np.ndarray,
     actions: np.ndarray,
     terms: np.ndarray,
@@ -83,13 +85,15 @@ def play(
     """
     more = False
     for env in range(first, last):
-        game = game_of(state, grounds, streams, env)
+        game = game_of(state, grounds, coasts, streams, env)
         rows = slice(env * rules.learners, (env + 1) * rules.learners)
         area, enough = rules.land[state.map[env]], rules.enough[state.map[env]]
         rewards.begin(game, rules, area, scratch.before)
-        _orders(game, rules, actions[rows], scratch)
-        for _ in range(rules.ticks):
+        _decide(game, rules, actions[rows], scratch)
+        for i in range(rules.ticks):
             tick(game, rules, scratch)
+            if i == 0:
+                _carry_out(game, rules, actions[rows], scratch)
             rewards.rank(game, rules, terms[rows])
             game.numbers[TICK] += 1
             game.numbers[END] = _end(game, rules, enough)
@@ -104,26 +108,37 @@ def play(
 
 
 @kernel
-def _orders(game: Game, rules: Rules, actions: np.ndarray, scratch: Scratch) -> None:
+def _decide(game: Game, rules: Rules, actions: np.ndarray, scratch: Scratch) -> None:
+    """Whom the learners attack, and with how many troops, as they saw the world."""
+    for learner in range(rules.learners):
+        if game.tiles[learner + 1]:
+            target, amount = players.decide(game, rules, learner + 1, wide(actions[learner, 0]), scratch)
+            scratch.orders[learner, 0], scratch.orders[learner, 1] = target, amount
+
+
+@kernel
+def _carry_out(game: Game, rules: Rules, actions: np.ndarray, scratch: Scratch) -> None:
+    """The learners' orders at the end of a tick: what leaves has grown in it, and moves in the next."""
     for learner in range(rules.learners):
         player = learner + 1
         if game.tiles[player] == 0:
             continue
         if rules.builds and not building.build(game, rules, player, wide(actions[learner, 1]), scratch):
             game.fruitless[learner] += 1
-        if not players.order(game, rules, player, wide(actions[learner, 0]), scratch):
+        target, amount = scratch.orders[learner, 0], scratch.orders[learner, 1]
+        if not players.order(game, rules, player, wide(actions[learner, 0]), target, amount, scratch):
             game.fruitless[learner] += 1
 
 
 @kernel
 def tick(game: Game, rules: Rules, scratch: Scratch) -> None:
-    """What happens in a tick of 100 ms, orders apart."""
+    """What happens in a tick of 100 ms, the learners' orders apart."""
     count = rules.learners + rules.bots
     for player in range(rules.learners + 1, count + 1):
         if game.tiles[player]:
             players.play_bot(game, rules, player, scratch)
     for player in range(1, count + 1):
-        if game.tiles[player]:
+        if game.tiles[player] and game.numbers[TICK]:  # the core's players come to be in the first tick
             players.grow(game, rules, player)
     for slot in range(game.attacks.shape[0]):
         if game.attacks[slot, ATTACKER]:

@@ -18,7 +18,7 @@ import numpy as np
 from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.territory.config import Config
 from puffer_envs.territory.relief import continent_classes, masses, terrain_colours
-from puffer_envs.territory.state import CLASS_SHIFT, HIGHLAND, MAINLAND, MOUNTAIN, PLAINS, WATER
+from puffer_envs.territory.state import ALL_SIDES, CLASS_SHIFT, HIGHLAND, MAINLAND, MOUNTAIN, PLAINS, WATER
 
 STEP = 128  # both sides of a map are multiples of it
 LARGEST = 2048  # tiles of a side: sums of the observation's blocks are 16 bits wide
@@ -63,6 +63,12 @@ def ground(classes: np.ndarray) -> np.ndarray:
     labels, sizes = masses(classes != WATER)
     result[labels == np.argmax(sizes)] |= MAINLAND
     return result.ravel()
+
+
+def coast(ground: np.ndarray) -> np.ndarray:
+    """The land beside water or the map's edge, of a map's `ground` uint8 [T]: a bit for each tile, uint64 [T / 64]."""
+    is_coast = (ground >> CLASS_SHIFT & 3 != WATER) & (ground & ALL_SIDES != ALL_SIDES)
+    return np.packbits(is_coast, bitorder="little").view("<u8").astype(np.uint64)
 
 
 def _neighbours(tiles: np.ndarray) -> list[np.ndarray]:
@@ -177,23 +183,35 @@ def _bytes(file: Path, most: int) -> bytes:
 
 
 def write(map: Map, folder: str | os.PathLike) -> None:
-    """Write ``map.bin`` and ``manifest.json`` that `load` reads as the same map.
+    """Write ``map.bin`` and ``manifest.json`` that `load` reads as the same map, and OpenFront's loader too.
 
-    Magnitudes within a class are not kept, so all plains are written alike.
+    That one needs a ``mini_map.bin``, the map at half the resolution, on which its boats find their way. Magnitudes
+    within a class are not kept, so all plains are written alike.
 
     Raises:
         MapError: the folder cannot be made or written to.
     """
-    height, width = map.classes.shape
-    sizes = {"width": width, "height": height, "num_land_tiles": map.land}
-    manifest = {"name": map.name, "map": sizes, "nations": []}
+    files = {"map": map.classes, "mini_map": _halved(map.classes)}
+    sizes = {
+        name: {"width": classes.shape[1], "height": classes.shape[0], "num_land_tiles": int(np.count_nonzero(classes))}
+        for name, classes in files.items()
+    }
+    manifest = {"name": map.name, **sizes, "nations": []}
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "map.bin", _to_tiles(map.classes).tobytes())
+        for name, classes in files.items():
+            write_atomically(folder / f"{name}.bin", _to_tiles(classes).tobytes())
         write_atomically(folder / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
     except OSError as error:
         raise MapError(f"cannot write the map to {folder} ({error.strerror}); choose another folder") from error
+
+
+def _halved(classes: np.ndarray) -> np.ndarray:
+    """Classes at half the resolution, uint8 [H / 2, W / 2]: water where one of four tiles is, else their highest."""
+    height, width = classes.shape
+    fours = classes.reshape(height // 2, 2, width // 2, 2)
+    return np.where(fours.min((1, 3)) == WATER, np.uint8(WATER), fours.max((1, 3)))
 
 
 def _to_tiles(classes: np.ndarray) -> np.ndarray:

@@ -51,6 +51,7 @@ def allocate_memory(rows: int) -> Memory:
 def write_rows(
     state: State,
     grounds: np.ndarray,
+    coasts: np.ndarray,
     streams: np.ndarray,
     seen: tuple[View, View, View],
     memory: Memory,
@@ -69,7 +70,7 @@ def write_rows(
     whole, local, tactical = seen
     levels = scratch.levels
     for env in range(first, last):
-        game = kernels.game_of(state, grounds, streams, env)
+        game = kernels.game_of(state, grounds, coasts, streams, env)
         for player in range(1, levels.size):
             levels[player] = views.level(game.troops[player], game.tiles[player])
         for learner in range(rules.learners):

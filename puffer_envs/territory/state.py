@@ -79,6 +79,7 @@ class Game(NamedTuple):
     """Rows of `State` that belong to one game, and its map."""
 
     ground: np.ndarray  # uint8 [T]
+    coast: np.ndarray  # uint64 [T / 64], a bit for each tile of land beside water or the map's edge
     owner: np.ndarray
     border: np.ndarray
     box: np.ndarray
@@ -125,9 +126,11 @@ class Scratch(NamedTuple):
     cluster: np.ndarray  # int32 [T]
     stack: np.ndarray  # int32 [T]
     marks: np.ndarray  # uint64 [T / 64], zeros between uses
+    edge: np.ndarray  # uint64 [T / 64], zeros between uses
     counts: np.ndarray  # int64 [P1]
     faced: np.ndarray  # int64 [8, P1], border tiles that face whose land in each direction
     before: np.ndarray  # float64 [A, 2], shares of land and troops
+    orders: np.ndarray  # int64 [A, 2], whom each learner attacks and with how many troops; -1 nobody
     levels: np.ndarray  # uint8 [P1]
 
 
@@ -170,8 +173,10 @@ def allocate_scratch(tiles: int, learners: int, bots: int) -> Scratch:
         cluster=np.zeros(tiles, np.int32),
         stack=np.zeros(tiles, np.int32),
         marks=np.zeros(tiles // 64, np.uint64),
+        edge=np.zeros(tiles // 64, np.uint64),
         counts=np.zeros(learners + bots + 1, np.int64),
         faced=np.zeros((DIRECTIONS - 1, learners + bots + 1), np.int64),
         before=np.zeros((learners, 2)),
+        orders=np.zeros((learners, 2), np.int64),
         levels=np.zeros(learners + bots + 1, np.uint8),
     )

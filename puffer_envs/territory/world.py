@@ -245,8 +245,9 @@ def restore(game: Game, rules: Rules, world: dict[str, np.ndarray]) -> None:
     clear(game)
     game.structures[:] = world["structures"]
     occupy(game, rules, world["owner"])
-    for name in ("troops", "gold", "bots", "force", "fruitless"):
+    for name in ("gold", "bots", "force", "fruitless"):
         getattr(game, name)[:] = world[name]
+    game.troops[:] = np.floor(world["troops"])
     game.attacks[:, [ATTACKER, TARGET]] = world["attacks"]
     put_back(game, world["entries"].astype(np.int32), world["queued"].astype(np.int32))
     game.numbers[TICK] = int(world["tick"])

@@ -6,6 +6,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from puffer_envs.territory import config as rules
 from tests.reference.territory_attacks import Attacks
@@ -14,6 +15,16 @@ from tests.reference.territory_board import CITY, DIRECTIONS, POST, Player
 ENEMY_TICKS = 100  # ticks after which a bot looks for another enemy
 
 Action = int | tuple[int, int]  # where to attack, and what to build before
+
+
+@dataclass
+class Plan:
+    """An action, and whom and with how many troops it was to hit when it was given; no direction: it waits."""
+
+    kind: int
+    direction: int | None = None
+    target: int | None = None
+    amount: int = 0
 
 
 class Game(Attacks):
@@ -37,11 +48,10 @@ class Game(Attacks):
         self._rewards = [self._reward_terms(*of_one) for of_one in of_each]
 
     def play_tick(self, actions: Sequence[Action] | None) -> None:
-        """One tick; with the learners' actions, if it is the first one of a step."""
-        if actions is not None:
-            for player, action in zip(self.learners, actions, strict=True):
-                if player.alive:
-                    self.order(player, action)
+        """One tick; with the learners' actions, if it is the first one of a step: meant for what they saw before."""
+        orders = (
+            [] if actions is None else list(zip(self.learners, map(self.plan, self.learners, actions), strict=True))
+        )
         for bot in self.players[self.config.num_agents :]:
             if bot.alive:
                 self.bot_turn(bot)
@@ -52,12 +62,15 @@ class Game(Attacks):
         for player in self.players:
             if player.alive and (self.tick + player.number) % rules.CLUSTER_TICKS == 0:
                 self.capture_surrounded(player.number)
+        for player, plan in orders:
+            if player.alive:
+                self.order(player, plan)
         self.tick += 1
 
     def grow(self) -> None:
-        """The players' growth of a tick."""
+        """The players' growth of a tick, from the second one on."""
         for player in self.players:
-            if player.alive:
+            if player.alive and self.tick > 0:
                 player.grow()
 
     def has_won(self, player: Player) -> bool:
@@ -112,22 +125,28 @@ class Game(Attacks):
 
     # -- orders
 
-    def order(self, player: Player, action: Action) -> None:
-        """Carry out a learner's action: what it builds, then where it attacks. Fruitless parts are counted."""
+    def plan(self, player: Player, action: Action) -> Plan:
+        """What a learner means by an action in the world as it is now."""
         attack, kind = action if isinstance(action, tuple) else (action, 0)
-        if self.config.build and kind in (CITY, POST):
-            self.fruitless[player.number - 1] += not self.build(player, kind)
         direction, intensity = divmod(attack, len(rules.INTENSITIES))
-        if 0 <= direction < DIRECTIONS:
-            self.fruitless[player.number - 1] += not self.attack_order(player, direction, intensity)
-
-    def attack_order(self, player: Player, direction: int, intensity: int) -> bool:
-        """Attack whoever is faced most in a direction; whether it was of use."""
-        target = self.target(player, direction)
-        if target is None:
-            return False
+        if not 0 <= direction < DIRECTIONS:
+            return Plan(kind)
         amount = math.floor(player.troops * rules.INTENSITIES[intensity])
-        return self.launch(player.number, target, amount, self.faces(player.number, direction)[target])
+        return Plan(kind, direction, self.target(player, direction), amount)
+
+    def order(self, player: Player, plan: Plan) -> None:
+        """Carry out a learner's plan: what it builds, then whom it attacks. Fruitless parts are counted."""
+        if self.config.build and plan.kind in (CITY, POST):
+            self.fruitless[player.number - 1] += not self.build(player, plan.kind)
+        if plan.direction is not None:
+            self.fruitless[player.number - 1] += not self.attack_order(player, plan)
+
+    def attack_order(self, player: Player, plan: Plan) -> bool:
+        """Attack whom the plan says from where it is still faced; whether it was of use."""
+        if plan.target is None:
+            return False
+        seeds = self.faces(player.number, plan.direction).get(plan.target, [])
+        return self.launch(player.number, plan.target, min(plan.amount, player.troops), seeds)
 
     def target(self, player: Player, direction: int) -> int | None:
         """Whom an attack in a direction would hit, if there is anyone."""
@@ -198,7 +217,7 @@ class Game(Attacks):
     # -- bots
 
     def bot_turn(self, bot: Player) -> None:
-        """Let a bot act, if its time has come: take free land first, then fight whom it attacks or is attacked by."""
+        """Let a bot act, if its time has come: take free land first, then fight its enemy; choose one if strong."""
         if self.tick % bot.rate != bot.offset:
             return
         border = self.border_tiles(bot.number)
@@ -209,22 +228,15 @@ class Game(Attacks):
             return
         if bot.enemy and (self.tick - bot.since > ENEMY_TICKS or not self.player(bot.enemy).alive):
             bot.enemy = 0
-        if bot.troops / bot.cap < bot.trigger:
-            return
-        if not bot.enemy:
-            self._choose_enemy(bot, neighbours)
-        if bot.enemy not in neighbours:
-            bot.enemy = 0
-            return
-        self.launch(bot.number, bot.enemy, math.floor(bot.troops - bot.cap * bot.reserve), border)
+        if not bot.enemy and bot.troops / bot.cap >= bot.trigger:
+            bot.enemy, bot.since = self._new_enemy(bot, neighbours), self.tick
+        if bot.enemy in neighbours:
+            self.launch(bot.number, bot.enemy, math.floor(bot.troops - bot.cap * bot.reserve), border)
 
-    def _choose_enemy(self, bot: Player, neighbours: list[int]) -> None:
-        """Make an enemy of the strongest attacker, else of any neighbour; of nobody if there is none."""
-        attackers = [attack for attack in self.attacks if attack is not None and attack.target == bot.number]
-        if attackers:
-            bot.enemy = min(attackers, key=lambda attack: (-attack.troops, attack.attacker)).attacker
-        elif neighbours:
-            bot.enemy = neighbours[self.randint(len(neighbours))]
-        else:
-            return
-        bot.since = self.tick
+    def _new_enemy(self, bot: Player, neighbours: list[int]) -> int:
+        """Any neighbour; without neighbours whoever attacks, the strongest first; else nobody."""
+        if neighbours:
+            return neighbours[self.randint(len(neighbours))]
+        attacks = (attack for attack in self.attacks if attack is not None and attack.target == bot.number)
+        strongest = min(attacks, key=lambda attack: (-attack.troops, attack.attacker), default=None)
+        return strongest.attacker if strongest else 0

@@ -1,6 +1,7 @@
 """Slow twin of territory, its wars: how attacks begin, meet, advance tile by tile and end."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from puffer_envs.kit import rng
@@ -21,7 +22,9 @@ class Attacks(Board):
 
     def launch(self, p: int, q: int, amount: float, seeds: Iterable[int]) -> bool:
         """Send troops of p against q from own border tiles, ascending; whether it was of use."""
-        if (q >= 1 and self.tick < rules.IMMUNE_TICKS) or amount < 1:
+        seeds = list(seeds)
+        within_reach = any(self.owner_of(there) == q for seed in seeds for there in self.neighbours[seed])
+        if (q >= 1 and self.tick < rules.IMMUNE_TICKS) or amount < 1 or not within_reach:
             return False
         self.player(p).troops -= amount
         opposing = self.slot_of(q, p) if q >= 1 else None
@@ -29,23 +32,17 @@ class Attacks(Board):
             amount = self._meet(opposing, amount)
             if amount == 0:
                 return True
-        slot = self.slot_of(p, q)
-        is_new = slot is None
+        attack, slot = Attack(p, q, amount), self.slot_of(p, q)
         if slot is None:
             if None not in self.attacks:
-                self.player(p).troops += amount
+                self.player(p).add_troops(amount)
                 return False
             slot = self.attacks.index(None)
-            self.attacks[slot] = Attack(p, q, 0.0)
-        attack = self.attacks[slot]
-        assert attack is not None
-        attack.troops += amount
+        else:  # the older one's troops go over to the new one, which has a queue of its own
+            attack.troops += self.attacks[slot].troops
+        self.attacks[slot] = attack
         for seed in seeds:
             self.add_neighbours(attack, seed, seeding=True)
-        if is_new and not attack.queue:
-            self.attacks[slot] = None
-            self.player(p).troops += amount
-            return False
         return True
 
     def _meet(self, slot: int, amount: float) -> float:
@@ -82,7 +79,7 @@ class Attacks(Board):
             if attack.troops < 1:
                 self.attacks[slot] = None
             elif not attack.queue:
-                self.player(attack.attacker).troops += attack.troops
+                self.player(attack.attacker).add_troops(attack.troops)
                 self.attacks[slot] = None
             else:
                 tile = attack.take()
@@ -120,11 +117,22 @@ class Attacks(Board):
         loss, defender_loss, used = self.cost(attack, tile, scale)
         attack.troops = max(0.0, attack.troops - loss)
         if q >= 1:
-            self.player(q).troops = max(0.0, self.player(q).troops - defender_loss)
+            self.player(q).add_troops(-defender_loss)
         self.conquer(tile, p)
         if q >= 1 and 0 < self.player(q).tiles < rules.ABSORB_BELOW:
-            self.conquer_all(self.tiles_of(q), p)
+            self.absorb(q, p)
         return used
+
+    def absorb(self, q: int, p: int) -> None:
+        """End a player who has become small: p gets the gold and what touches its land, others what touches theirs."""
+        self._hand_over_gold(q, p)
+        before = None
+        while before != (before := self.player(q).tiles):
+            for tile in self.tiles_of(q):
+                owners = [self.owner_of(there) for there in self.neighbours[tile]]
+                others = [owner for owner in owners if owner not in (0, q)]
+                if others:
+                    self.conquer(tile, p if p in others else others[0])
 
     def cost(self, attack: Attack, tile: int, scale: tuple[float, float, float]) -> tuple[float, float, float]:
         """The attacker's loss, the defender's, and the budget that a tile takes."""
@@ -173,30 +181,39 @@ class Attacks(Board):
     def _die(self, q: int, heir: int) -> None:
         """A dead player's troops are gone, at home and on the way; its gold goes to the conqueror."""
         self.player(q).troops = 0.0
-        self.player(heir).gold += self.player(q).gold
-        self.player(q).gold = 0.0
+        self._hand_over_gold(q, heir)
         for slot, attack in enumerate(self.attacks):
             if attack is not None and attack.attacker == q:
                 self.attacks[slot] = None
 
+    def _hand_over_gold(self, q: int, heir: int) -> None:
+        self.player(heir).gold += self.player(q).gold
+        self.player(q).gold = 0.0
+
     # -- surrounded clusters
 
     def capture_surrounded(self, q: int) -> None:
-        """Give away what another player has surrounded of q's land."""
-        for cluster in self.clusters(q):
-            p = self.captor(q, cluster)
-            if p:
-                self.conquer_all(sorted(self.connected(q, cluster)), p)
+        """Give away what others have surrounded of q's land; the main cluster is the largest."""
+        clusters = self.clusters(q)
+        main = max(clusters, key=len, default=None)
+        for cluster in clusters:
+            if all(self.owner_of(tile) == q and len(self.neighbours[tile]) == 4 for tile in cluster):
+                around = [there for tile in cluster for there in self.neighbours[tile] if self.owner_of(there) != q]
+                p = self.captor(q, cluster, around, is_main=cluster is main)
+                if p:
+                    self.conquer_all(sorted(self.connected(q, cluster)), p)
 
-    def captor(self, q: int, cluster: set[int]) -> int:
-        """Who has surrounded a cluster of q's border tiles, 0 if nobody has."""
-        if any(self.owner_of(tile) != q or len(self.neighbours[tile]) < 4 for tile in cluster):
+    def captor(self, q: int, cluster: set[int], around: list[int], *, is_main: bool) -> int:
+        """Who takes an inland cluster of q's, with what lies around it, once for each side of a tile; 0 if nobody."""
+        enemies = [tile for tile in around if self.owner_of(tile) != 0]
+        owners = Counter(self.owner_of(tile) for tile in enemies)
+        if not enemies or (is_main and (len(owners) > 1 or len(enemies) < len(around))):
             return 0
-        outside = {there for tile in cluster for there in self.neighbours[tile] if self.owner_of(there) != q}
-        owners = {self.owner_of(tile) for tile in outside}
-        if len(owners) != 1:
-            return 0
-        left, top, right, bottom = self.bounding_box(outside)
+        left, top, right, bottom = self.bounding_box(enemies)
         own_left, own_top, own_right, own_bottom = self.bounding_box(cluster)
-        contains = left < own_left and top < own_top and right > own_right and bottom > own_bottom
-        return owners.pop() if contains else 0
+        if left > own_left or top > own_top or right < own_right or bottom < own_bottom:
+            return 0
+        attacks = [attack for attack in self.attacks if attack and attack.target == q and attack.attacker in owners]
+        if attacks:
+            return min(attacks, key=lambda attack: (-attack.troops, attack.attacker)).attacker
+        return min(owners, key=lambda owner: (-owners[owner], owner))

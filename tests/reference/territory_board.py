@@ -57,13 +57,20 @@ class Player:
         cap = land + rules.CAP_PER_CITY * self.cities
         return cap if self.learns else cap / rules.BOT_CAP_DIVISOR
 
+    def add_troops(self, number: float) -> None:
+        """So many troops come, or go if there are less than none: whole ones, no more than there are."""
+        if number >= 0:
+            self.troops += math.floor(number)
+        else:
+            self.troops -= min(self.troops, math.floor(-number))
+
     def grow(self) -> None:
         """Gain a tick's troops and gold."""
         rate = rules.GROWTH_BASE + self.troops**rules.GROWTH_POWER / rules.GROWTH_DIVISOR
         gain = rate * (1 - self.troops / self.cap)
         if not self.learns:
             gain *= rules.BOT_GROWTH
-        self.troops = max(0.0, min(self.troops + gain, self.cap))
+        self.add_troops(min(self.troops + gain, self.cap) - self.troops)
         self.gold += rules.GOLD if self.learns else rules.BOT_GOLD
 
 

@@ -78,12 +78,12 @@ def wait(env: Territory, game: int) -> int:
 
 
 def play(player: Player) -> tuple[float, float]:
-    """Means over games of the land at tick 1,000 and of the ticks that the player lived, at most 2,000."""
+    """Means over games of the land at tick 1,000 and of the ticks that the player lived, at most 3,000."""
     env = Territory(Config(map_size=SIZE, num_maps=2), GAMES, seed=3, num_threads=1)
     env.reset()
     land, lived = np.zeros(GAMES), np.zeros(GAMES)
     plays = np.ones(GAMES, np.bool_)
-    for step in range(1, 201):
+    for step in range(1, 301):
         actions = [player(env, game) if plays[game] else WAIT for game in range(GAMES)]
         tiles = env.state.tiles[:, 1].copy()
         env.step(np.array(actions, np.int32))

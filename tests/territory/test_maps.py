@@ -72,6 +72,19 @@ def test_ground_is_that_of_a_double_loop() -> None:
     np.testing.assert_array_equal(result, expected.ravel())
 
 
+def test_coast_is_land_beside_water_or_the_edge() -> None:
+    classes = random_classes()
+    expected = [
+        classes[y, x] > 0 and any(not (0 <= v < 128 and 0 <= u < 256) or classes[v, u] == 0 for v, u in around)
+        for y in range(128)
+        for x in range(256)
+        for around in [((y - 1, x), (y, x + 1), (y + 1, x), (y, x - 1))]
+    ]
+    words = maps.coast(ground(classes))
+    assert (words.dtype, words.shape) == (np.uint64, (128 * 256 // 64,))
+    assert [bool(int(words[tile // 64]) >> tile % 64 & 1) for tile in range(128 * 256)] == expected
+
+
 def test_masses_are_those_of_sets() -> None:
     land = random_classes(seed=3) > 1
     labels, sizes = masses(land)
@@ -91,8 +104,31 @@ def test_a_written_map_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(after.classes, before.classes)
         assert (after.name, after.crc, after.land) == (before.name, before.crc, before.land)
     write(after, tmp_path / "again")
-    for name in ("map.bin", "manifest.json"):
+    for name in ("map.bin", "mini_map.bin", "manifest.json"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "new/folder" / name).read_bytes()
+
+
+def test_a_map_at_half_the_resolution_is_written_beside_it(tmp_path: Path) -> None:
+    classes = random_classes()
+    classes[:64] = np.maximum(classes[:64], 1)
+    write(Map("x", classes, 0, int(np.count_nonzero(classes))), tmp_path)
+    expected = np.zeros((64, 128), np.uint8)
+    for y in range(64):
+        for x in range(128):
+            four = [classes[v, u] for v in (2 * y, 2 * y + 1) for u in (2 * x, 2 * x + 1)]
+            expected[y, x] = 0 if 0 in four else max(four)
+    assert len((tmp_path / "mini_map.bin").read_bytes()) == 64 * 128
+    found = load(tmp_path / "mini_map.bin")
+    np.testing.assert_array_equal(found.classes[:64], expected)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest == {
+        "name": "x",
+        "map": {"width": 256, "height": 128, "num_land_tiles": np.count_nonzero(classes)},
+        "mini_map": {"width": 128, "height": 64, "num_land_tiles": np.count_nonzero(expected)},
+        "nations": [],
+    }
+    assert 0 < found.land < 64 * 128
+    assert set(os.listdir(tmp_path)) == {"map.bin", "mini_map.bin", "manifest.json"}
 
 
 def test_what_is_written_says_which_water_is_sea_and_where_the_shore_is(tmp_path: Path) -> None:
@@ -347,6 +383,7 @@ def test_generate_and_info(tmp_path: Path, capsys: pytest.CaptureFixture) -> Non
     expected = continent(128, 3, 0.6)
     assert capsys.readouterr().out == f"{out}: continent 128 seed 3, {expected.land} tiles of land; drawn in {png}\n"
     assert load(out).crc == expected.crc
+    assert (out / "mini_map.bin").stat().st_size == 64 * 64
     np.testing.assert_array_equal(iio.imread(png), terrain_colours(expected.classes))
     assert maps.main(["info", str(out)]) == 0
     said = capsys.readouterr()

@@ -5,7 +5,7 @@ import pytest
 
 from puffer_envs.kit import rng
 from puffer_envs.territory.env import Territory
-from puffer_envs.territory.rules import attacks, players
+from puffer_envs.territory.rules import attacks, land, players
 from puffer_envs.territory.state import ATTACKER, BORDER, ENTRIES, TARGET, TICK
 from tests.territory.test_reference import assert_sound, tiles_of
 from tests.territory.worlds import (
@@ -36,7 +36,7 @@ def step(env: Territory, *actions: int) -> None:
 # -- the end of players ------------------------------------------------------------------------------------------------
 def test_who_is_hit_with_less_than_100_tiles_loses_all_and_the_gold(tmp_path) -> None:
     env = territory(tmp_path, num_agents=2, num_bots=1, win_share=1.0)
-    owner = board((2, 40, 40, 20, 6), (1, 40, 46, 20, 10), (3, 60, 40, 9, 11))  # 120, 200 and 99 tiles
+    owner = board((2, 40, 40, 20, 6), (1, 40, 46, 20, 10), (3, 61, 40, 9, 11))  # 120, 200 and 99 tiles
     put(env, owner, troops=[0, 50_000, 5_000, 100], gold=[0, 10, 777, 3])
     seen = []
     for ticks in range(1, 60):
@@ -50,6 +50,31 @@ def test_who_is_hit_with_less_than_100_tiles_loses_all_and_the_gold(tmp_path) ->
     assert seen[-1] == 0
     assert env.state.tiles[0, 1:].tolist() == [320, 0, 99]  # the third was not hit
     assert env.state.gold[0, 2] == 0
+
+
+def test_absorbed_land_falls_to_whoever_touches_it(tmp_path) -> None:
+    env = territory(tmp_path, num_agents=2, num_bots=2, win_share=1.0)
+    owner = board(
+        (2, 40, 40, 5, 1),  # its left end touches the first, its right end the third: in rows, from the left
+        (1, 39, 40, 1, 1),
+        (3, 45, 40, 1, 9),
+        (2, 60, 40, 1, 5),  # touches the third at its lower end alone
+        (3, 60, 45, 5, 1),
+        (2, 80, 40, 1, 1),  # the fourth is east of it, the third south
+        (4, 81, 40, 1, 1),
+        (3, 80, 41, 1, 1),
+        (2, 100, 100, 3, 3),  # touches nobody
+    )
+    put(env, owner, gold=[0, 5, 70, 0, 0], **listed((2, 3, 50.0), slots=16))
+    game, rules, _ = inside(env)
+    land.absorb(game, rules, 1, 2)
+    owner[40, 40:45], owner[40:45, 60], owner[40, 80] = 1, 3, 4
+    np.testing.assert_array_equal(owners(env), owner)
+    assert game.gold[1:3].tolist() == [75, 0]
+    assert (game.tiles[2], game.troops[2], pairs(env)) == (9, 1000, [(2, 3)])  # it lives on where it can
+    game.owner[at(101, 99)] = 3
+    land.absorb(game, rules, 1, 2)
+    assert (game.tiles[2], game.troops[2], pairs(env)) == (0, 0, [])
 
 
 def test_the_dead_lose_their_troops_abroad_and_those_who_attacked_them_go_home(tmp_path) -> None:
@@ -81,12 +106,12 @@ RING = board((2, 100, 100, 15, 15), (1, 40, 40, 11, 11), (2, 43, 43, 5, 5))
         ("water at the corner tile", 58, False),
         ("water beside", 58, False),  # a coast goes on with the border
         ("water inside", 58, False),  # its coast touches the border
-        ("another's beside", 58, False),
+        ("another's beside", 58, True),
         ("another's at a corner", 58, True),
-        ("nobody's beside", 58, False),
+        ("nobody's beside", 58, True),
         ("nobody's at a corner", 58, True),
         ("a way out", 58, False),
-        ("a way over a corner", 58, False),  # a cluster hangs together over corners
+        ("a way over corners", 58, False),  # a cluster hangs together over corners
     ],
 )
 def test_land_within_another_s_is_lost(tmp_path, change, tick, is_taken) -> None:
@@ -107,8 +132,9 @@ def test_land_within_another_s_is_lost(tmp_path, change, tick, is_taken) -> None
         owner[48, 48] = 0
     if change == "a way out":
         owner[45, 48:100], owner[45:101, 100] = 2, 2
-    if change == "a way over a corner":
-        owner[42, 42], owner[41, 41], owner[40, 40] = 2, 2, 2
+    if change == "a way over corners":
+        for step_out in range(48, 101):
+            owner[step_out, step_out] = 2
     owner[classes == 0] = 0
     env = territory(tmp_path, classes, num_bots=2, win_share=1.0)
     put(env, owner, tick=tick)
@@ -135,6 +161,75 @@ def test_edges_and_rings(tmp_path, blocks, is_taken) -> None:
     step(env)
     np.testing.assert_array_equal(owners(env), np.minimum(owner, 1) if is_taken else owner)
     assert env.state.gold[0, 1:3].tolist() == ([171, 0] if is_taken else [101, 70])
+
+
+@pytest.mark.parametrize(
+    ("x", "wars", "captor"),
+    [
+        (47, (), 1),  # ten sides of its tiles are beside the first, six beside the third
+        (49, (), 3),
+        (48, (), 1),  # eight and eight: the lowest number
+        (47, ((3, 2, 10.0),), 3),
+        (47, ((1, 2, 10.0), (3, 2, 20.0)), 3),
+        (49, ((1, 2, 30.0), (3, 2, 20.0)), 1),
+        (49, ((1, 2, 20.0), (3, 2, 20.0)), 1),
+        (47, ((4, 2, 900.0), (3, 1, 10.0), (2, 3, 10.0)), 1),  # these say nothing
+    ],
+)
+def test_a_pocket_between_two_falls_to_the_greatest_attacker_else_to_who_is_most_around_it(
+    tmp_path, x, wars, captor
+) -> None:
+    env = territory(tmp_path, num_agents=2, num_bots=2, win_share=1.0)
+    owner = board((2, 100, 100, 15, 15), (1, 40, 40, 10, 12), (3, 50, 40, 10, 12), (2, x, 44, 4, 4), (4, 80, 80, 3, 3))
+    put(env, owner, **listed(*wars, slots=16))
+    game, rules, scratch = inside(env)
+    land.capture_surrounded(game, rules, 2, scratch)
+    owner[44:48, x : x + 4] = captor
+    np.testing.assert_array_equal(owners(env), owner)
+    assert not scratch.marks.any()
+    assert not scratch.edge.any()
+    assert_sound(env)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_taken"),
+    [
+        (None, True),
+        ("no other land", False),  # it is the main part then, which falls to one who is all around alone
+        ("no other land, one around", True),
+        ("other land with a shorter edge", False),  # 8 tiles of edge, the pocket has 12
+        ("other land with an equal edge", True),  # but a later one is not the main part
+        ("an island with a long coast", True),
+        ("an island with a short coast", False),
+        ("nobody's on one side", False),  # others' land is not around it
+        ("nobody's on one side, but for a tile", True),
+    ],
+)
+def test_the_main_part_does_not_fall_to_several(tmp_path, change, is_taken) -> None:
+    change, classes = change or "", PLAINS.copy()
+    others = [] if "no other land" in change else [(2, 100, 100, 15, 15)]
+    if "other land with" in change:
+        others = [(2, 10, 10, 3, 3)] if "shorter" in change else [(2, 10, 10, 4, 4)]
+    if "island" in change:
+        size = 10 if "long" in change else 3
+        others = [(2, 100, 100, size, size)]
+        classes[98:120, 98:120] = 0
+        classes[100 : 100 + size, 100 : 100 + size] = 1
+    owner = board(*others, (1, 40, 40, 10, 12), (3, 50, 40, 10, 12), (2, 47, 44, 4, 4))
+    if "one around" in change:
+        owner[owner == 3] = 1
+    if "one side" in change:
+        owner[owner == 3] = 0
+        owner[40:44, 50:52] = owner[48:52, 50:52] = 0
+        owner[44, 51] = 3 if "a tile" in change else 0
+    owner[classes == 0] = 0
+    env = territory(tmp_path, classes, num_agents=2, num_bots=2, win_share=1.0)
+    put(env, owner)
+    game, rules, scratch = inside(env)
+    land.capture_surrounded(game, rules, 2, scratch)
+    if is_taken:
+        owner[44:48, 47:51] = 1
+    np.testing.assert_array_equal(owners(env), owner)
 
 
 def test_a_lake_in_the_middle_does_not_save(tmp_path) -> None:
@@ -165,10 +260,12 @@ def test_players_cannot_be_attacked_at_first(tmp_path, tick, is_immune) -> None:
     env = territory(tmp_path, win_share=1.0)
     put(env, board((1, 40, 40, 20, 20), (2, 60, 40, 20, 20)), tick=tick, troops=[0, 10_000, 10, 10])
     step(env, EAST + MOST)
-    assert (env.state.tiles[0, 2] == 400) == is_immune
+    assert (pairs(env) == []) == is_immune
     assert env.state.fruitless[0, 0] == is_immune
     step(env, WEST)  # nobody's land can be taken at once
-    assert env.state.tiles[0, 1] > 400
+    assert (env.state.tiles[0, 2] == 400) == is_immune
+    step(env)
+    assert (owners(env)[40:60, 39] == 1).any()
     assert env.state.fruitless[0, 0] == is_immune
 
 
@@ -194,6 +291,39 @@ def test_whom_most_of_the_border_faces_is_attacked(tmp_path, blocks, tick, targe
     assert env.state.troops[0, 1] < 900  # 1000 less .15 of them, and growth
 
 
+def test_an_order_s_troops_grow_before_they_leave_and_move_a_tick_later(tmp_path) -> None:
+    env = territory(tmp_path, num_agents=2, num_bots=1, win_share=1.0)
+    put(env, board((1, 40, 40, 20, 20), (2, 90, 90, 20, 20)), troops=[0, 10_000, 10_000, 0])
+    step(env, EAST + MOST, WAIT)
+    grown = env.state.troops[0, 2]
+    assert grown > 10_100
+    assert env.state.troops[0, 1] == grown - 7_500  # .75 of what was seen
+    assert (pairs(env), env.state.force[0, 0], env.state.tiles[0, 1]) == ([(1, 0)], 7_500, 400)
+    step(env)
+    assert env.state.tiles[0, 1] > 400
+
+
+def test_an_order_hits_whom_it_was_meant_for(tmp_path) -> None:
+    env = territory(tmp_path, num_agents=1, num_bots=3)
+    put(env, board((1, 40, 40, 20, 20), (2, 60, 40, 1, 12), (3, 60, 52, 1, 8)))
+    game, rules, scratch = inside(env)
+    assert players.decide(game, rules, 1, EAST + MOST, scratch) == (2, 750)
+    assert players.decide(game, rules, 1, NORTH, scratch) == (0, 150)
+    assert players.decide(game, rules, 1, WAIT, scratch)[0] == -1
+    for y in range(40, 50):
+        land.conquer(game, rules, at(60, y), 3)
+    assert players.decide(game, rules, 1, EAST + MOST, scratch) == (3, 750)
+    game.troops[1] = 500  # it has lost some meanwhile
+    assert players.order(game, rules, 1, EAST + MOST, 2, 750, scratch)
+    assert (pairs(env), game.force[0], game.troops[1]) == ([(1, 2)], 500, 0)
+    assert tiles_of(game.queued[0]).tolist() == [at(60, 50), at(60, 51)]
+    game.troops[1] = 500
+    for y in (50, 51):
+        land.conquer(game, rules, at(60, y), 3)
+    assert not players.order(game, rules, 1, EAST + MOST, 2, 100, scratch)  # nobody of his is there any more
+    assert game.troops[1] == 500
+
+
 def test_an_order_that_nothing_comes_of_costs_nothing(tmp_path) -> None:
     classes = PLAINS.copy()
     classes[:40] = 0
@@ -214,6 +344,7 @@ def test_an_order_that_nothing_comes_of_costs_nothing(tmp_path) -> None:
 STRIPS = board((1, 30, 30, 20, 20), (2, 50, 30, 20, 20), (3, 70, 30, 20, 20), (4, 90, 30, 20, 20))
 CAP = 2 * (400**0.6 * 1000 + 50_000) / 3
 ATTACKED = ((1, 3, 100.0), (4, 3, 300.0), (2, 3, 200.0))
+DRAWN = -1  # one of the neighbours
 
 
 @pytest.mark.parametrize(
@@ -221,14 +352,16 @@ ATTACKED = ((1, 3, 100.0), (4, 3, 300.0), (2, 3, 200.0))
     [
         (0.7, (), 0, 0, True, (0, 0.1), (0, 0)),  # land of nobody comes first
         (0.7, ATTACKED, 2, 150, True, (0, 0.1), (2, 150)),
-        (0.7, ATTACKED[::2], 0, 0, False, (2, 0.25), (2, 200)),  # who attacks it with the most
-        (0.7, (*ATTACKED[::2], (2, 1, 900.0)), 0, 0, False, (2, 0.25), (2, 200)),
-        (0.7, ATTACKED, 0, 0, False, (4, 0.25), (4, 200)),
+        (0.7, (), 0, 0, False, (DRAWN, 0.25), (DRAWN, 200)),  # any neighbour
+        (0.7, ((4, 3, 300.0),), 0, 0, False, (DRAWN, 0.25), (DRAWN, 200)),  # whoever attacks it
+        (0.7, ((1, 3, 500.0), *ATTACKED[1:]), 0, 0, False, (DRAWN, 0.25), (DRAWN, 200)),
         (0.7, ATTACKED, 2, 100, False, (2, 0.25), (2, 100)),  # an enemy is remembered for 100 ticks
-        (0.7, ATTACKED, 2, 99, False, (4, 0.25), (4, 200)),
-        (0.7, ATTACKED, 5, 150, False, (4, 0.25), (4, 200)),  # the dead are forgotten
-        (0.7, ((1, 3, 500.0), *ATTACKED[1:]), 0, 0, False, None, (0, 200)),  # who attacks is no neighbour
-        (0.7, (), 1, 150, False, None, (0, 150)),
+        (0.59, ATTACKED, 2, 100, False, (2, 0.25), (2, 100)),  # and attacked with what there is
+        (0.3, (), 4, 150, False, (4, 0.25), (4, 150)),
+        (0.24, (), 4, 150, False, None, (4, 150)),  # nothing but the reserve
+        (0.7, ATTACKED, 2, 99, False, (DRAWN, 0.25), (DRAWN, 200)),
+        (0.7, ATTACKED, 5, 150, False, (DRAWN, 0.25), (DRAWN, 200)),  # the dead are forgotten
+        (0.7, (), 1, 150, False, None, (1, 150)),  # no neighbour
         (0.59, ATTACKED, 0, 0, False, None, (0, 0)),  # not strong enough
         (0.59, ATTACKED, 2, 99, False, None, (0, 99)),
         (0.2, (), 0, 0, True, (0, 0.1), (0, 0)),
@@ -244,6 +377,7 @@ def test_what_bots_do(tmp_path, share, wars, enemy, since, free, launched, remem
     bots[3:] = 7, 4, 60, 25, 10, enemy, since  # 200 is 28 x 7 + 4
     put(env, STRIPS, tick=200, bots=bots, troops=np.full(6, CAP * share), **listed(*wars, slots=20))
     game, rules, scratch = inside(env)
+    drawn = (2, 4)[rng.randint(env.rng[0].copy(), 2)]
     for tick in (199, 201, 200):
         assert game.bots[3, -2:].tolist() == [enemy, since]
         assert not game.queued.any()
@@ -252,14 +386,15 @@ def test_what_bots_do(tmp_path, share, wars, enemy, since, free, launched, remem
     new = [slot for slot, pair in enumerate(pairs(env)) if pair[0] == 3]
     if launched:
         target, stays = launched
+        target = drawn if target == DRAWN else target
         opposing = sum(force for attacker, hit, force in wars if (attacker, hit) == (target, 3))
         assert [pairs(env)[slot] for slot in new] == [(3, target)]
         force = np.floor(CAP * share - CAP * stays)
-        assert game.troops[3] == pytest.approx(CAP * share - force)
+        assert game.troops[3] == np.floor(CAP * share) - force
         assert game.force[new[0]] == pytest.approx(force - opposing)
     else:
         assert new == []
-    assert game.bots[3, -2:].tolist() == list(remembered)
+    assert game.bots[3, -2:].tolist() == [drawn if remembered[0] == DRAWN else remembered[0], remembered[1]]
 
 
 def test_bots_draw_an_enemy_among_their_neighbours(tmp_path) -> None:
@@ -274,6 +409,21 @@ def test_bots_draw_an_enemy_among_their_neighbours(tmp_path) -> None:
         assert pairs(env) == [(3, (2, 4)[rng.randint(stream, 2)])]
         drawn.add(pairs(env)[0])
     assert len(drawn) == 2
+
+
+def test_bots_without_neighbours_remember_who_attacks_them_most(tmp_path) -> None:
+    owner = board((1, 30, 30, 20, 20), (2, 60, 30, 20, 20), (3, 90, 30, 20, 20))  # three islands
+    env, bots = territory(tmp_path, np.minimum(owner, 1), num_agents=1, num_bots=2), np.zeros((4, 7), int)
+    bots[:] = 1, 0, 60, 25, 10, 0, 0
+    wars = listed((1, 3, 100.0), (2, 3, 300.0), (2, 1, 900.0), slots=12)
+    put(env, owner, bots=bots, troops=np.full(4, CAP * 0.7), **wars)
+    game, rules, scratch = inside(env)
+    players.play_bot(game, rules, 3, scratch)
+    assert game.bots[3, -2:].tolist() == [2, 60]
+    assert len(pairs(env)) == 3  # it cannot get there
+    game.force[1] = 10  # and goes on to think of it
+    players.play_bot(game, rules, 3, scratch)
+    assert game.bots[3, -2:].tolist() == [2, 60]
 
 
 # -- attacks meet ------------------------------------------------------------------------------------------------------
@@ -297,11 +447,15 @@ def test_a_second_attack_joins_the_first(tmp_path) -> None:
     env = territory(tmp_path)
     put(env, board((1, 40, 40, 20, 20), (2, 60, 40, 20, 20)))
     game, rules, _ = inside(env)
-    for amount, seed, width in ((300, at(59, 40), 1), (200, at(59, 50), 2), (100, at(59, 40), 2)):
-        assert attacks.launch(game, rules, 1, 2, amount, np.array([seed], np.int32))
+    for amount, seeds in ((300, [40]), (200, [50, 51]), (100, [40])):  # its front is that of the last
+        border = np.array([at(59, y) for y in seeds], np.int32)
+        assert attacks.launch(game, rules, 1, 2, amount, border)
         assert pairs(env) == [(1, 2)]
-        assert game.attacks[0, [BORDER, ENTRIES]].tolist() == [width, width]
-    assert (game.force[0], game.troops[1]) == (600, 400)
+        assert tiles_of(game.queued[0]).tolist() == [at(60, y) for y in seeds]
+        assert game.attacks[0, [BORDER, ENTRIES]].tolist() == [len(seeds), len(seeds)]
+        assert_sound(env)
+    assert not attacks.launch(game, rules, 1, 2, 100, np.array([at(40, 40)], np.int32))  # touches nobody of his
+    assert (game.force[0], game.troops[1], tiles_of(game.queued[0]).tolist()) == (600, 400, [at(60, 40)])
 
 
 def test_no_place_is_left(tmp_path) -> None:
@@ -338,10 +492,10 @@ def test_an_order_moves_troops_and_loses_none_but_those_that_meet(tmp_path, seed
         seeds = border[game.owner[border] == player].astype(np.int32)
         amount = int(random.integers(0, 1 + int(game.troops[player] / 2)))
         meeting = game.force[(game.attacks[:, ATTACKER] == target) & (game.attacks[:, TARGET] == player)]
-        met = min(amount, meeting.sum()) if target and amount >= 1 else 0
         before, abroad = game.troops.sum() + game.force.sum(), game.force.sum()
         done.append(attacks.launch(game, rules, int(player), int(target), amount, seeds))
+        met = min(amount, meeting.sum()) if target and done[-1] else 0
         assert game.troops.sum() + game.force.sum() == pytest.approx(before - 2 * met)
-        assert done[-1] or met or game.force.sum() == abroad
+        assert done[-1] or game.force.sum() == abroad
         assert_sound(env)
     assert {True, False} == set(done)

@@ -275,6 +275,7 @@ def test_scalars(tmp_path) -> None:
     assert scalars(env, 1)[6] == pytest.approx(3 / 4, abs=1e-5)
     assert scalars(env, 1)[10] == pytest.approx(200 / 301, abs=1e-5)
     env.step(np.array([[EAST + MOST, 0], [WAIT, 0]]))
+    env.step(np.array([[WAIT, 0], [WAIT, 0]]))
     gained = (env.state.tiles[0, 1] - 1024) / 16384
     assert gained > 0
     assert scalars(env)[4:6] == pytest.approx([0.5 + 50 * gained, 0.5 + 10 * gained], abs=1e-5)

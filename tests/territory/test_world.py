@@ -219,7 +219,7 @@ def test_the_last_allowed_values_are_no_mistakes(war) -> None:
     tick = 899
     entries, bots, structures = world["entries"], world["bots"], world["structures"]
     slot = int(entries[-1, 0])
-    entries[-1] = slot, 4 * tick + 191, TILES - 1
+    entries = np.concatenate([entries, [[slot, 4 * tick + 191, TILES - 1]]])
     bots[3:, 5] = PLAYERS
     structures[63] = CITY, TILES - 1
     env.load_state(0, changed(war, tick=tick, entries=entries, bots=bots, structures=structures))

@@ -22,7 +22,7 @@ from puffer_envs.territory.config import (
     SPEED,
 )
 from puffer_envs.territory.rules import front, land
-from puffer_envs.territory.state import ATTACKER, BORDER, BUCKET_BASE, ENTRIES, POST, TARGET, TICK, Game, Rules
+from puffer_envs.territory.state import ATTACKER, BORDER, BUCKET_BASE, POST, TARGET, TICK, Game, Rules
 
 _LOW_16 = np.uint64(0xFFFF)
 
@@ -31,9 +31,10 @@ _LOW_16 = np.uint64(0xFFFF)
 def launch(game: Game, rules: Rules, player: int, target: int, amount: float, seeds: np.ndarray) -> bool:
     """Send troops against the neighbours of some border tiles that are the target's; False: nothing came of it.
 
-    Two attacks on each other cancel troop for troop, and one on the same target joins the other.
+    Two attacks on each other cancel troop for troop. One on the same target joins the other, whose front begins anew
+    from these border tiles.
     """
-    if amount < 1 or (target and game.numbers[TICK] < IMMUNE_TICKS):
+    if amount < 1 or (target and game.numbers[TICK] < IMMUNE_TICKS) or not _touch(game, rules, seeds, target):
         return False
     game.troops[player] -= amount
     counter = front.find(game, target, player) if target else -1
@@ -46,21 +47,27 @@ def launch(game: Game, rules: Rules, player: int, target: int, amount: float, se
         if amount == 0:
             return True
     slot = front.find(game, player, target)
-    joins = slot >= 0
-    if not joins:
+    if slot >= 0:
+        front.clear(game, slot)
+    else:
         slot = front.find(game, 0, 0)
         if slot < 0:
-            game.troops[player] += amount
+            game.troops[player] += math.floor(amount)
             return False
         game.attacks[slot, ATTACKER], game.attacks[slot, TARGET] = player, target
     game.force[slot] += amount
     for i in range(seeds.size):
         _add_neighbours(game, rules, slot, wide(seeds[i]), True)
-    if not joins and game.attacks[slot, ENTRIES] == 0:
-        game.attacks[slot, ATTACKER], game.force[slot] = 0, 0.0
-        game.troops[player] += amount
-        return False
     return True
+
+
+@kernel
+def _touch(game: Game, rules: Rules, tiles: np.ndarray, target: int) -> bool:
+    """Whether one of some tiles is next to the target's land."""
+    i = 0
+    while i < tiles.size and land.beside(game, rules, wide(tiles[i]), target) == 0:
+        i += 1
+    return i < tiles.size
 
 
 @inlined_kernel
@@ -94,7 +101,7 @@ def advance(game: Game, rules: Rules, slot: int) -> None:
             return
         tile = front.take(game, slot)
         if tile < 0:
-            game.troops[player] += game.force[slot]
+            game.troops[player] += math.floor(game.force[slot])
             front.close(game, slot)
             return
         if game.owner[tile] != target or land.beside(game, rules, tile, player) == 0:
@@ -104,7 +111,7 @@ def advance(game: Game, rules: Rules, slot: int) -> None:
         budget -= used
         game.force[slot] = max(0.0, game.force[slot] - loss)
         if target:
-            game.troops[target] = max(0.0, game.troops[target] - defender_loss)
+            game.troops[target] = max(0.0, game.troops[target] - math.floor(defender_loss))
         land.conquer(game, rules, tile, player)
         if target and 0 < game.tiles[target] < ABSORB_BELOW:
             land.absorb(game, rules, player, target)

@@ -76,10 +76,16 @@ def take(game: Game, slot: int) -> int:
 
 
 @kernel
-def close(game: Game, slot: int) -> None:
-    """End an attack: its place is free."""
+def clear(game: Game, slot: int) -> None:
+    """Take all tiles out of the queue of an attack."""
     while take(game, slot) >= 0:
         pass
+
+
+@kernel
+def close(game: Game, slot: int) -> None:
+    """End an attack: its place is free."""
+    clear(game, slot)
     game.attacks[slot, ATTACKER] = 0
     game.force[slot] = 0.0
 
@@ -91,3 +97,19 @@ def find(game: Game, attacker: int, target: int) -> int:
         if game.attacks[slot, ATTACKER] == attacker and (attacker == 0 or game.attacks[slot, TARGET] == target):
             return slot
     return -1
+
+
+@kernel
+def strongest(game: Game, target: int, among: np.ndarray) -> int:
+    """Who attacks a player with most troops, of equals the lowest number; 0 where nobody does.
+
+    Args:
+        among: int64 [P1], not 0 for those who are asked for.
+    """
+    best, most = 0, 0.0
+    for slot in range(game.attacks.shape[0]):
+        attacker, force = game.attacks[slot, ATTACKER], game.force[slot]
+        stronger = best == 0 or force > most or (force == most and attacker < best)
+        if attacker and game.attacks[slot, TARGET] == target and among[attacker] and stronger:
+            best, most = attacker, force
+    return best

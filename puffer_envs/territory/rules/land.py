@@ -5,7 +5,6 @@ import numpy as np
 from puffer_envs.kit.jit import inlined_kernel, kernel, lowest_bit, wide
 from puffer_envs.territory.rules import front
 from puffer_envs.territory.state import (
-    ALL_SIDES,
     ATTACKER,
     CHANGES,
     CLASS_SHIFT,
@@ -20,7 +19,7 @@ from puffer_envs.territory.state import (
     Scratch,
 )
 
-_ONE = np.uint64(1)
+_ONE, _THREE = np.uint64(1), np.uint64(7)
 
 
 @kernel
@@ -138,14 +137,42 @@ def _die(game: Game, player: int, heir: int) -> None:
             front.close(game, slot)
 
 
-@inlined_kernel
+@kernel
 def absorb(game: Game, rules: Rules, player: int, loser: int) -> None:
-    """All that a player owns becomes another's."""
-    box = game.box[loser]
-    for y in range(box[1], box[3] + 1):
-        for x in range(box[0], box[2] + 1):
-            if game.owner[y * rules.width + x] == loser:
-                conquer(game, rules, y * rules.width + x, player)
+    """A loser's gold becomes a player's, its tiles that of the player next to them, or of any other who is.
+
+    Row by row, again and again: what has fallen is next to more. Land that touches nobody's stays the loser's.
+    """
+    game.gold[player] += game.gold[loser]
+    game.gold[loser] = 0.0
+    x0, y0, x1, y1 = game.box[loser, 0], game.box[loser, 1], game.box[loser, 2], game.box[loser, 3]
+    falls = True
+    while falls:
+        falls, left, top, right, bottom = False, x1, y1, x0, y0  # the box of those that are left
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                tile = y * rules.width + x
+                if game.owner[tile] == loser:
+                    heir = _heir(game, rules, tile, player, loser)
+                    if heir:
+                        conquer(game, rules, tile, heir)
+                        falls = True
+                    else:
+                        left, top, right, bottom = min(left, x), min(top, y), max(right, x), max(bottom, y)
+        x0, y0, x1, y1 = left, top, right, bottom
+
+
+@kernel
+def _heir(game: Game, rules: Rules, tile: int, player: int, loser: int) -> int:
+    """The player where it is next to a tile, else the first other one N, E, S or W of it, 0 where there is none."""
+    if beside(game, rules, tile, player):
+        return player
+    for side in range(4):
+        if (game.ground[tile] >> side) & 1:
+            other = wide(game.owner[tile + rules.ways[side]])
+            if other != 0 and other != loser:
+                return other
+    return 0
 
 
 # -- borders -----------------------------------------------------------------------------------------------------------
@@ -168,51 +195,104 @@ def border_of(game: Game, rules: Rules, player: int, out: np.ndarray) -> int:
 # -- land that is cut off ----------------------------------------------------------------------------------------------
 @kernel
 def capture_surrounded(game: Game, rules: Rules, player: int, scratch: Scratch) -> None:
-    """Whatever part of a player's land lies within another's, and has no water at its edge, goes to that other."""
-    count = border_of(game, rules, player, scratch.tiles)
+    """Whatever part of a player's land is surrounded, and has no water at its edge, falls to one of those around it.
+
+    Its main part, the one with the longest edge, falls only where a single player's land is all around it.
+    """
+    count, main = border_of(game, rules, player, scratch.tiles), -1
     for i in range(count):
         front.set_bit(scratch.marks, scratch.tiles[i])
     for i in range(count):
-        if front.test(scratch.marks, scratch.tiles[i]):
-            size = _collect(rules, wide(scratch.tiles[i]), scratch)
-            captor = _captor(game, rules, player, scratch.cluster[:size])
-            if captor:
-                _capture(game, rules, player, captor, scratch.cluster[:size], scratch.stack)
+        tile = wide(scratch.tiles[i])
+        if front.test(scratch.marks, tile):
+            cluster = scratch.cluster[: _collect(rules, tile, scratch.marks, scratch.cluster)]
+            captor, is_alone = _captor(game, rules, player, cluster, scratch.counts)
+            if captor and main < 0:
+                main = _main(game, rules, player, scratch)
+            if captor and (is_alone or tile != main):
+                _capture(game, rules, player, captor, cluster, scratch.stack)
 
 
 @kernel
-def _collect(rules: Rules, tile: int, scratch: Scratch) -> int:
-    """Move the marked tiles that hang together with one (over corners, too) into ``scratch.cluster``; their number."""
-    cluster, size, done = scratch.cluster, 1, 0
-    front.clear_bit(scratch.marks, tile)
-    cluster[0] = tile
+def _collect(rules: Rules, tile: int, marks: np.ndarray, out: np.ndarray) -> int:
+    """Move the marked tiles that hang together with one (over corners, too) into ``out``, int32; their number."""
+    size, done = 1, 0
+    front.clear_bit(marks, tile)
+    out[0] = tile
     while done < size:
-        x, y = place(rules, wide(cluster[done]))
+        x, y = place(rules, wide(out[done]))
         done += 1
-        for way in range(8):
-            u, v = x + DX[way], y + DY[way]
-            if 0 <= u < rules.width and 0 <= v < rules.height:
-                near = v * rules.width + u
-                if front.test(scratch.marks, near):
-                    front.clear_bit(scratch.marks, near)
-                    cluster[size] = near
-                    size += 1
+        for v in range(max(0, y - 1), min(rules.height, y + 2)):
+            size = _collect_row(rules, x, v, marks, out, size)
+    return size
+
+
+@inlined_kernel
+def _collect_row(rules: Rules, x: int, y: int, marks: np.ndarray, out: np.ndarray, size: int) -> int:
+    """Move a tile and those W and E of it, as far as they are marked, into ``out`` behind the first ``size``."""
+    tile = y * rules.width + x
+    word, bit = tile >> 6, tile & 63
+    if 0 < bit < 63:  # all three lie in a word
+        shift = np.uint64(bit - 1)
+        bits = (marks[word] >> shift) & _THREE
+        marks[word] &= ~(bits << shift)
+        while bits != 0:
+            out[size] = tile - 1 + lowest_bit(bits)
+            bits &= bits - _ONE
+            size += 1
+        return size
+    for u in range(max(0, x - 1), min(rules.width, x + 2)):
+        if front.test(marks, y * rules.width + u):
+            front.clear_bit(marks, y * rules.width + u)
+            out[size] = y * rules.width + u
+            size += 1
     return size
 
 
 @kernel
-def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
-    """The one player whose land lies all around a cluster of border tiles, 0 where there is none.
+def _main(game: Game, rules: Rules, player: int, scratch: Scratch) -> int:
+    """The first tile of the largest cluster of a player's border and coast, of equals the first."""
+    box, words, main, most = game.box[player], rules.width >> 6, -1, 0
+    for y in range(box[1], box[3] + 1):
+        for word in range(y * words + (box[0] >> 6), y * words + (box[2] >> 6) + 1):
+            bits = game.border[word] | game.coast[word]
+            while bits != 0:
+                tile = (word << 6) + lowest_bit(bits)
+                bits &= bits - _ONE
+                if game.owner[tile] == player:
+                    front.set_bit(scratch.edge, tile)
+    for y in range(box[1], box[3] + 1):
+        for word in range(y * words + (box[0] >> 6), y * words + (box[2] >> 6) + 1):
+            while scratch.edge[word] != 0:
+                tile = (word << 6) + lowest_bit(scratch.edge[word])
+                size = _collect(rules, tile, scratch.edge, scratch.stack)
+                if size > most:
+                    main, most = tile, size
+    return main
 
-    A cluster that reaches the coast goes on there: it is but a piece of the land's edge, and its box says nothing.
+
+@kernel
+def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray, counts: np.ndarray) -> tuple[int, bool]:
+    """Who gets a cluster of border tiles that lies in the box of other players' tiles beside it, 0 where it does not.
+
+    The one of them who attacks with most troops, else the one with most sides of tiles beside it. A cluster that
+    reaches the coast goes on there: it is but a piece of the land's edge, and its box says nothing.
+
+    Args:
+        counts: int64 [P1], written.
+
+    Returns:
+        the player, and whether its land alone lies all around.
     """
-    captor = 0
-    x0 = y0 = u0 = v0 = 1 << 20  # boxes of the cluster, and of the captor's tiles beside it
+    for i in range(cluster.size):
+        if game.owner[cluster[i]] != player or _is_by_coast(game, rules, wide(cluster[i]), player):
+            return 0, False
+    counts[:] = 0
+    is_alone = True
+    x0 = y0 = u0 = v0 = 1 << 20  # boxes of the cluster, and of others' tiles beside it
     x1 = y1 = u1 = v1 = -1
     for i in range(cluster.size):
         tile = wide(cluster[i])
-        if game.owner[tile] != player or game.ground[tile] & ALL_SIDES != ALL_SIDES:
-            return 0
         x, y = place(rules, tile)
         x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
         for side in range(4):
@@ -220,22 +300,33 @@ def _captor(game: Game, rules: Rules, player: int, cluster: np.ndarray) -> int:
             other = wide(game.owner[near])
             if other == player:
                 continue
-            if other == 0 or (captor != 0 and other != captor):
-                return 0
-            captor = other
+            if other == 0:
+                is_alone = False
+                continue
+            counts[other] += 1
             u, v = place(rules, near)
             u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
-        if _is_by_coast(game, rules, tile, player):
-            return 0
-    return captor if u0 < x0 and u1 > x1 and v0 < y0 and v1 > y1 else 0
+    if u0 > x0 or u1 < x1 or v0 > y0 or v1 < y1:
+        return 0, False
+    most = int(np.argmax(counts))
+    captor = front.strongest(game, player, counts)
+    return captor if captor else most, is_alone and counts[most] == counts.sum()
 
 
 @inlined_kernel
 def _is_by_coast(game: Game, rules: Rules, tile: int, player: int) -> bool:
-    """Whether one of the eight tiles around, all of them on the map, is the player's and touches water or the edge."""
+    """Whether a tile of a player's, or one of the eight around it that is, touches water or the map's edge."""
+    if front.test(game.coast, tile):
+        return True
+    bit, row = tile & 63, rules.width >> 6
+    if 0 < bit < 63:  # all nine lie in three words, and mostly there is no coast
+        word = tile >> 6
+        bits = game.coast[word - row] | game.coast[word] | game.coast[word + row]
+        if (bits >> np.uint64(bit - 1)) & _THREE == 0:
+            return False
     for way in range(8):
         near = tile + DX[way] + DY[way] * rules.width
-        if game.owner[near] == player and game.ground[near] & ALL_SIDES != ALL_SIDES:
+        if game.owner[near] == player and front.test(game.coast, near):
             return True
     return False
 

@@ -22,9 +22,8 @@ from puffer_envs.territory.config import (
     IMMUNE_TICKS,
     INTENSITIES,
 )
-from puffer_envs.territory.rules import attacks, land
+from puffer_envs.territory.rules import attacks, front, land
 from puffer_envs.territory.state import (
-    ATTACKER,
     CITY,
     DIRECTIONS,
     DX,
@@ -36,7 +35,6 @@ from puffer_envs.territory.state import (
     RATE,
     RESERVE,
     SINCE,
-    TARGET,
     TICK,
     TRIGGER,
     Game,
@@ -62,29 +60,43 @@ def grow(game: Game, rules: Rules, player: int) -> None:
     most, troops = cap(game, rules, player), game.troops[player]
     gain = (GROWTH_BASE + troops**GROWTH_POWER / GROWTH_DIVISOR) * (1 - troops / most)
     is_bot = player > rules.learners
-    game.troops[player] = max(0.0, min(troops + (gain * BOT_GROWTH if is_bot else gain), most))
+    gain = min(gain * BOT_GROWTH if is_bot else gain, most - troops)
+    game.troops[player] = max(0.0, troops + math.trunc(gain))  # whole troops come, and whole ones go
     game.gold[player] += BOT_GOLD if is_bot else GOLD
 
 
 # -- learners ----------------------------------------------------------------------------------------------------------
 @kernel
-def order(game: Game, rules: Rules, player: int, action: int, scratch: Scratch) -> bool:
-    """An attack in a direction, with a share of the troops; False: nothing came of it. What is no action waits."""
+def _waits(action: int) -> bool:
+    """Whether an action sends nobody; what is no action waits."""
+    return not 0 <= action < NUM_ACTIONS or action // NUM_INTENSITIES == DIRECTIONS - 1
+
+
+@kernel
+def decide(game: Game, rules: Rules, player: int, action: int, scratch: Scratch) -> tuple[int, int]:
+    """Whom an action attacks, the one whom most of the border faces, -1 nobody; and its share of the troops."""
+    if _waits(action):
+        return -1, 0
     direction = action // NUM_INTENSITIES
-    if not 0 <= action < NUM_ACTIONS or direction == DIRECTIONS - 1:
-        return True
     count = land.border_of(game, rules, player, scratch.tiles)
     count_faced(game, rules, player, scratch.tiles[:count], direction, direction + 1, scratch.faced)
-    target = target_of(scratch.faced[direction])
+    amount = math.floor(game.troops[player] * INTENSITIES[action % NUM_INTENSITIES])
+    return target_of(scratch.faced[direction]), amount
+
+
+@kernel
+def order(game: Game, rules: Rules, player: int, action: int, target: int, amount: int, scratch: Scratch) -> bool:
+    """Carry out what was decided, from where the border faces the target; False: nothing came of it."""
+    if _waits(action):
+        return True
     if target < 0:
         return False
-    seeds = 0
-    for i in range(count):
+    direction, seeds = action // NUM_INTENSITIES, 0
+    for i in range(land.border_of(game, rules, player, scratch.tiles)):
         if faces(game, rules, wide(scratch.tiles[i]), direction, player) == target:
             scratch.tiles[seeds] = scratch.tiles[i]
             seeds += 1
-    amount = math.floor(game.troops[player] * INTENSITIES[action % NUM_INTENSITIES])
-    return attacks.launch(game, rules, player, target, amount, scratch.tiles[:seeds])
+    return attacks.launch(game, rules, player, target, min(amount, game.troops[player]), scratch.tiles[:seeds])
 
 
 @kernel
@@ -140,7 +152,7 @@ def draw_temper(game: Game, player: int) -> None:
 
 @kernel
 def play_bot(game: Game, rules: Rules, player: int, scratch: Scratch) -> None:
-    """Land of nobody first; then, once strong enough, who attacks it most, or any neighbour."""
+    """Land of nobody first; else its enemy for a while, whatever that costs; else a new one, once strong enough."""
     bot, tick = game.bots[player], game.numbers[TICK]
     if tick % bot[RATE] != bot[OFFSET]:
         return
@@ -153,17 +165,10 @@ def play_bot(game: Game, rules: Rules, player: int, scratch: Scratch) -> None:
         return
     if bot[ENEMY] and (tick - bot[SINCE] > _MEMORY_TICKS or game.tiles[bot[ENEMY]] == 0):
         bot[ENEMY] = 0
-    if troops / most < bot[TRIGGER] / 100:
-        return
-    if bot[ENEMY] == 0:
-        bot[ENEMY] = _choose_enemy(game, player, scratch.counts)
-        if bot[ENEMY] == 0:
-            return
-        bot[SINCE] = tick
-    if scratch.counts[bot[ENEMY]] == 0:
-        bot[ENEMY] = 0
-        return
-    attacks.launch(game, rules, player, bot[ENEMY], math.floor(troops - most * (bot[RESERVE] / 100)), border)
+    if bot[ENEMY] == 0 and troops / most >= bot[TRIGGER] / 100:
+        bot[ENEMY], bot[SINCE] = _choose_enemy(game, player, scratch.counts), tick
+    if bot[ENEMY] and scratch.counts[bot[ENEMY]]:
+        attacks.launch(game, rules, player, bot[ENEMY], math.floor(troops - most * (bot[RESERVE] / 100)), border)
 
 
 @kernel
@@ -180,19 +185,14 @@ def _find_neighbours(game: Game, rules: Rules, player: int, border: np.ndarray, 
 
 @kernel
 def _choose_enemy(game: Game, player: int, neighbours: np.ndarray) -> int:
-    """Who attacks a player with most troops, else any neighbour, 0 where there is none."""
-    enemy, most = 0, 0.0
-    for slot in range(game.attacks.shape[0]):
-        attacker, force = game.attacks[slot, ATTACKER], game.force[slot]
-        stronger = enemy == 0 or force > most or (force == most and attacker < enemy)
-        if attacker and game.attacks[slot, TARGET] == player and stronger:
-            enemy, most = attacker, force
+    """Any neighbour (the last of them shuffled); else who attacks a player with most troops; 0 where nobody does."""
     count = neighbours.sum()
-    if enemy == 0 and count:
-        left = randint(game.rng, count)
-        for other in range(neighbours.size):
-            if neighbours[other]:
-                if left == 0:
-                    return other
-                left -= 1
-    return enemy
+    if count == 0:
+        neighbours[:] = 1  # whoever it is
+        return front.strongest(game, player, neighbours)
+    left = randint(game.rng, count)
+    for other in range(neighbours.size):
+        left -= neighbours[other]
+        if left < 0:
+            return other
+    return 0
