@@ -96,7 +96,8 @@ class VectorEnv(PufferEnv):
         high = 255 if layout.dtype == np.uint8 else np.inf
         low = 0 if layout.dtype == np.uint8 else -np.inf
         self.single_observation_space = spaces.Box(low, high, (layout.size,), layout.dtype)
-        self.single_action_space = spec.action_space
+        keys = spec.action.kind == "multi_binary"  # which PufferLib knows as choices of two
+        self.single_action_space = spaces.MultiDiscrete(np.full(spec.action.shape, 2)) if keys else spec.action_space
         buf = buf if buf is not None else allocate_buffers(spec, num_envs)
         super().__init__(buf)
         self.final_observations = buf["final_observations"]
