@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from tests.probes import PROBES, Probe, ProbeEnv
 

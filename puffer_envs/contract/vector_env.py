@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.records import Episode, Event, FailedStart
+from puffer_envs.contract.spec import EnvSpec
 
 if TYPE_CHECKING:
     from pufferlib.pufferlib import PufferEnv
