@@ -49,6 +49,7 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
+    _check_minibatches(config, spec, policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     if config.resume:
         _check_settings(config)
@@ -94,6 +95,20 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         agents_per_env=env.spec.agents_per_env,
     )
     return Run(config, device, env, learner, manager, lock)
+
+
+def _check_minibatches(config: RunConfig, spec: EnvSpec, policy: Any) -> None:
+    """A minibatch takes something: whole rows where the network has a memory, decisions elsewhere."""
+    if config.algo != "ppo":
+        return
+    rows = config.num_envs * spec.agents_per_env
+    most = rows if policy.state_size else rows * config.learner.num_steps
+    if config.learner.num_minibatches > most:
+        what = "rows, as the network has a memory" if policy.state_size else "decisions"
+        raise UserError(
+            f"--learner.num-minibatches {config.learner.num_minibatches}: it must be at most {most}, "
+            f"since a segment has no more {what}"
+        )
 
 
 def _num_workers(config: RunConfig) -> int:
