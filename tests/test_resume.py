@@ -22,7 +22,7 @@ def weights(folder: Path) -> str:
     assert loaded.step == STEPS
     digest = hashlib.sha256()
     for part in ("policy", "target"):
-        for name, tensor in sorted(loaded.parts["learner"]["dqn"][part].items()):
+        for name, tensor in sorted(loaded.parts["learner"]["algorithm"][part].items()):
             digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()
 
@@ -79,9 +79,39 @@ def test_the_control_notices_what_a_checkpoint_leaves_out(whole, tmp_path):
     assert run_until(tmp_path, 800, signal.SIGTERM) == 143
     folder = tmp_path / "runs" / "one" / "checkpoints"
     newest = checkpoint.load(checkpoint.latest_valid(folder))
-    newest.parts["collector"]["rng"]["state"]["state"] ^= 1
+    newest.parts["collector"]["behaviour"]["rng"]["state"]["state"] ^= 1
     checkpoint.save(folder, newest.step, newest.parts, link_files=list(newest.files.values()))
     done = run(*FLAGS, "--total-steps", str(STEPS), "--resume", folder=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert metrics(tmp_path) != metrics(whole)
     assert weights(tmp_path) != weights(whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(whole, tmp_path):
+    process = subprocess.Popen(
+        command(*FLAGS, "--total-steps", str(STEPS), folder=tmp_path),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    written, deadline = tmp_path / "runs" / "one" / "metrics.jsonl", time.monotonic() + 120
+    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait(60)
+    assert not list((tmp_path / "runs" / "one" / "checkpoints").glob("step_*"))
+    done = run("--run-name", "one", "--resume", folder=tmp_path)  # with the settings that it began with
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "begins again, as it had no checkpoint yet" in done.stdout
+    assert metrics(tmp_path) == metrics(whole)
+    assert weights(tmp_path) == weights(whole)
+    episodes = "runs/one/episodes.csv"
+    assert (tmp_path / episodes).read_bytes() == (whole / episodes).read_bytes()
+
+
+def test_a_finished_run_says_so(whole):
+    done = run("--run-name", "one", "--resume", folder=whole)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"run 'one' was finished already: {STEPS:,} of {STEPS:,} steps are done" in done.stdout
+    assert "--total-steps 3200" in done.stdout
+    assert len(list((whole / "runs" / "one" / "checkpoints").glob("step_*"))) <= 3

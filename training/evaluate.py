@@ -139,7 +139,9 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     try:
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
     except RuntimeError as error:
-        raise UserError(f"the weights in {path} do not fit these settings: {' '.join(str(error).split())}") from error
+        raise UserError(
+            f"the weights in {path} do not fit these settings: leave the network's and the actions' as the run had them"
+        ) from error
     if config.algo == "ppo":
         return lambda env, seed: ActorCriticPlayer(env, text.read(policy, env.spec.texts), likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)

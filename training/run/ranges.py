@@ -9,7 +9,7 @@ import math
 import operator
 import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
@@ -30,20 +30,30 @@ def check(config: Any) -> None:
     Raises:
         UserError: it names the flag, the value and the range.
     """
-    for flag, hint, value in settings(config):
+    for flag, _, hint, value in settings(config):
         if not fits(hint, value):
             raise UserError(f"{flag} {value}: it must be {range_text(hint)}")
 
 
-def settings(config: Any, prefix: str = "--") -> Iterator[tuple[str, Any, Any]]:
-    """Flag, annotation and value of each setting of a dataclass or NamedTuple, and of those within it."""
+class Setting(NamedTuple):
+    """One setting of a run."""
+
+    flag: str
+    path: str  # dotted, in a file of settings
+    hint: Any  # annotation
+    value: Any
+
+
+def settings(config: Any, groups: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """Each setting of a dataclass or NamedTuple, and of those within it."""
     hints = get_type_hints(type(config), include_extras=True)
     for name in fields_of(config):
-        value, flag = getattr(config, name), prefix + FLAG_NAMES.get(name, name).replace("_", "-")
+        value, path = getattr(config, name), (*groups, name)
         if fields_of(value):
-            yield from settings(value, f"{flag}.")
+            yield from settings(value, path)
         else:
-            yield flag, hints[name], value
+            flag = ".".join(FLAG_NAMES.get(part, part) for part in path).replace("_", "-")
+            yield Setting(f"--{flag}", ".".join(path), hints[name], value)
 
 
 def fields_of(config: Any) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -22,6 +24,7 @@ from training.evaluation import video
 from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, frames_of_episode
 from training.run import cli
 from training.run.config import RunConfig
+from training.run.ending import last_words
 from training.run.environments import make_test_env
 from training.store import checkpoint
 from training.store.lock import RunLock
@@ -63,6 +66,7 @@ class Run:
         self.evaluation_pending = False
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
+        self.began_step, self.began_at = 0, time.monotonic()
         self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
         self.timed_busy, self.timed_env = 0.0, 0.0
         self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
@@ -88,7 +92,9 @@ class Run:
         self.lock.release()
 
     def start(self) -> None:
-        """Begin a new run: write the settings down and give every row its first start."""
+        """Begin a new run, or again one that had no checkpoint: write the settings, give every row its first start."""
+        if (self.folder / "config.toml").exists():
+            self.logger.load_state_dict({})  # what it wrote then will be written again
         self._write_settings()
         self._add_states()
         self._queue_starts()
@@ -268,6 +274,20 @@ class Run:
             self.saved_step = step
             log.info("checkpoint %s%s", path, ", the best so far" if best else "")
 
+    def conclude(self) -> None:
+        """Say how it ended, and what can be done next."""
+        lines = last_words(
+            self.config,
+            began=self.began_step,
+            step=self.ledger.global_step,
+            seconds=time.monotonic() - self.began_at,
+            figure=float(np.mean(self.recent_returns)) if self.recent_returns else math.nan,
+            best=self.best,
+            best_path=checkpoint.best(self.folder / "checkpoints"),
+        )
+        for line in lines:
+            self.logger.message(line)
+
     def save_batch(self, error: NonFiniteError) -> Path:
         """Keep the batch of an error for the post-mortem."""
         path = self.folder / f"bad_batch_{self.ledger.global_step}.pt"
@@ -296,7 +316,7 @@ class Run:
         """Go on where a checkpoint was made; the settings are written once they have been found to fit it."""
         video.clean(self.folder / "videos")
         parts = saved.parts
-        self.saved_step = saved.step
+        self.saved_step = self.began_step = saved.step
         self.learner.load_state_dict(parts, saved.files)
         self.manager.load_state_dict(parts["curriculum"])
         self.metrics.load_state_dict(parts["metrics"])

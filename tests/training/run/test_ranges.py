@@ -70,14 +70,14 @@ def test_it_is_refused_wherever_it_comes_from(tmp_path):
 @pytest.mark.parametrize("size", ["slim", "large"])
 def test_every_number_of_a_run_has_a_range(env, size):
     config = cli.parse(["--env", env, "--model-size", size])
-    for flag, hint, value in ranges.settings(config):
+    for flag, _, hint, value in ranges.settings(config):
         assert ranges.fits(hint, value), flag
         bare = ranges.range_text(hint) in ("a finite number", "a whole number")
         assert not bare or any(word in flag.replace("-", "_") for word in OPEN), flag
 
 
 def test_the_generic_network_has_ranges_too():
-    assert not ranges.fits(next(ranges.settings(policies.preset(None, "slim")))[1], 0)
+    assert not ranges.fits(next(ranges.settings(policies.preset(None, "slim"))).hint, 0)
 
 
 @pytest.mark.parametrize("text", ["1e6", "1000000", "1_000_000", "1.0E6"])
