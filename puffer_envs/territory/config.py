@@ -38,9 +38,8 @@ class Config(NamedTuple):
     # -- rewards: weights of the named terms
     reward_rank: float = 1e-4  # (1 - rank / players alive) x 1, 2, 4 or 8 as the game goes on, a tick
     reward_land: float = 10.0  # what the own share of the land gained
-    # What the own share of all troops gained, those of attacks included. With 10 it outweighed at first what land
-    # brings: a tile of nobody's costs 16 troops of 125,000.
-    reward_army: float = 1.0
+    # With 10 it outweighed at first what land brings: a tile of nobody's costs 16 troops of 125,000.
+    reward_army: float = 1.0  # what the own share of all troops gained, those of attacks included
     reward_win: float = 10.0  # the game is won
     reward_eliminated: float = -10.0  # the last tile is lost
     reward_timeout: float = 0.0  # the game is cut off

@@ -26,9 +26,10 @@ class IntrinsicConfig:
     """Weight of random network distillation on the encoder's features."""
     novel: Annotated[float, Ge(0)] = 0.05
     """Weight of 1 / visits^novel_power, visits in this episode of where the last action led."""
+    # The original's .5 pays so much for the tenth visit that going in circles is worth as much as going on: in single
+    # probes with .5 no episode from the first companion left for the next place in 600 tries.
     novel_power: Annotated[float, Ge(0)] = 2.0
-    """The original's .5 pays so much for the tenth visit that going in circles is worth as much as going on: in single
-    probes with .5 no episode from the first companion left for the next place in 600 tries."""
+    """How fast a place loses its novelty, see novel; 0 pays every visit alike."""
     bayes: Annotated[float, Ge(0)] = 0.05
     """Weight of 1 - theta of a milestone when it is reached."""
     rnd_hidden: Annotated[int, Ge(1)] = 256

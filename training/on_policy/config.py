@@ -13,7 +13,7 @@ class PPOConfig:
     num_steps: Annotated[int, Ge(1)] = 32
     """Decisions of each row between two updates."""
     update_epochs: Annotated[int, Ge(1)] = 2
-    """Passes over what they brought."""
+    """Passes over the decisions of an update."""
     num_minibatches: Annotated[int, Ge(1)] = 4
     """Gradient steps in a pass; of a network with a memory each takes whole rows, so that it sees them in order."""
     gamma: Annotated[float, Interval(ge=0, le=1)] = 0.99
@@ -21,11 +21,11 @@ class PPOConfig:
     gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 0.95
     """Weight of longer returns in generalised advantage estimation."""
     learning_rate: Annotated[float, Interval(gt=0, le=1)] = 1e-3
-    """Of Adam at the start."""
+    """Learning rate of Adam at the start."""
     anneal: Literal["linear", "none"] = "linear"
     """linear: the learning rate falls to 0 at --total-steps, also where a resume has moved them; none: it stays."""
     adam_eps: Annotated[float, Interval(gt=0, le=1)] = 1e-5
-    """Of Adam."""
+    """What Adam adds to its divisor."""
     clip_coef: Annotated[float, Gt(0)] = 0.2
     """The ratio of new to old probability pays no more beyond 1 -+ this."""
     clip_vloss: bool = False
@@ -33,7 +33,7 @@ class PPOConfig:
     norm_adv: bool = True
     """Whether the advantages of a minibatch are normalised."""
     ent_coef: Annotated[float, Ge(0)] = 0.01
-    """Weight of the entropy."""
+    """Weight of the entropy, which keeps actions varied."""
     vf_coef: Annotated[float, Ge(0)] = 0.5
     """Weight of the value's loss."""
     max_grad_norm: Annotated[float, Gt(0)] = 0.5

@@ -21,7 +21,7 @@ from puffer_envs.contract.game import Game
 from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.config import DQNConfig
 from training.on_policy.config import PPOConfig
-from training.run import machine, ranges
+from training.run import machine, ranges, usage
 from training.run.config import LEARNERS, RunConfig
 from training.run.preflight import UserError
 
@@ -30,15 +30,21 @@ NUMBERS = ConstructorRegistry()  # how tyro reads them
 CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
 
 
-def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None) -> RunConfig:
+def parse(
+    argv: Sequence[str],
+    saved: tuple[dict[str, Any], Path] | None = None,
+    command: str = "python -m train_big",
+    more: Sequence[str] = (),
+) -> RunConfig:
     """Settings of a run from its flags.
 
     Args:
         saved: settings that the flags are given beside, and the file that they come from.
+        command: as it is called, for what it says; more: flags of its own that might have been meant.
 
     Raises:
-        UserError: an unknown game, size or preset, or a file of settings that cannot be read.
-        SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
+        UserError: an unknown flag, game, size or preset, a value out of its range, or a file that cannot be read.
+        SystemExit: from tyro, code 2, for what is no value of a setting's type, and 0 after `--help`.
     """
     first = _first_pass(argv, saved)
     game = _game(first.env)
@@ -47,12 +53,18 @@ def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None)
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
         base = with_settings(base, settings, file)
+    if (topic := usage.topic(argv)) is not None:
+        usage.show(base, topic, command)
     try:
         with warnings.catch_warnings():  # of a bad default; `ranges.check` says it better
             warnings.simplefilter("ignore")
-            config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big", registry=NUMBERS)
+            config, unknown = tyro.cli(
+                type(base), args=list(argv), default=base, prog=command, registry=NUMBERS, return_unknown_args=True
+            )
     except ValueError as error:  # a settings class that checks itself
         raise UserError(str(error)) from error
+    if unknown:
+        usage.refuse(unknown, base, command, more)
     ranges.check(config)
     return _resolve(config, game)
 

@@ -42,7 +42,7 @@ class RunConfig:
     video_interval: Annotated[int, Ge(0)] = 0
     """Decisions between two videos; 0 is off."""
     seed: Annotated[int, Ge(0)] = 1
-    """Of everything that is drawn."""
+    """Seed of everything that is drawn."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     num_workers: Literal["auto"] | Annotated[int, Ge(0)] = "auto"
