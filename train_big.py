@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             loop(run, signals)
             run.save()
+            run.conclude()
         except NonFiniteError as error:
             log.error("%s; the batch is in %s", error, run.save_batch(error))
             return 1

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Interval
 
 from curriculum import index, sampling
 from curriculum.index import StateEntry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 2
+Weight = Annotated[float, Ge(0)]
 MAX_FAILURES = 2  # loads that may fail before a state is evicted
 
 
@@ -40,30 +42,22 @@ class CurriculumConfig:
     mode: Literal["mixture", "frontier"] = "mixture"
     """mixture: starts spread over all milestones, and a first-ever milestone pulls half of the rows to it.
     frontier: starts at the furthest milestone alone, and a first-ever one pulls all rows."""
-    new_game_fraction: float = 0.25
+    new_game_fraction: Annotated[float, Interval(ge=0, le=1)] = 0.25
     """New games are at least this share of all starts that are played; a pull may lower it for a while."""
-    tier_weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
+    tier_weights: tuple[Weight, Weight, Weight] = (0.5, 0.3, 0.2)
     """Early, mid, late; renormalised over the tiers that have states."""
-    keep_per_milestone: int = 8
+    keep_per_milestone: Annotated[int, Ge(1)] = 8
     """The newest so many states of each milestone are kept."""
-    refresh_steps: int = 100_000
+    refresh_steps: Annotated[int, Ge(0)] = 100_000
     """With all places of a milestone taken, a new state is wanted when the newest is this many agent steps old."""
-    half_life: float = 100.0
+    half_life: Annotated[float, Gt(0)] = 100.0
     """Episodes that count for a milestone until an older one weighs half in its posterior; above 0, inf for never."""
     seed_dir: str = "savestates/wayfarer"
     """Folder of shipped states that a run begins with where they are of its world; empty for none."""
 
     def __post_init__(self) -> None:
-        if self.mode not in ("mixture", "frontier"):
-            raise ValueError(f"curriculum mode is 'mixture' or 'frontier', not '{self.mode}'")
-        if not 0 <= self.new_game_fraction <= 1:
-            raise ValueError(f"new_game_fraction lies between 0 and 1, got {self.new_game_fraction}")
-        if len(self.tier_weights) != len(sampling.TIERS) or min(self.tier_weights) < 0 or not any(self.tier_weights):
-            raise ValueError(f"tier_weights are three numbers >= 0, not all 0, got {self.tier_weights}")
-        if self.keep_per_milestone < 1 or self.refresh_steps < 0:
-            raise ValueError("keep_per_milestone must be at least 1 and refresh_steps at least 0")
-        if not self.half_life > 0:
-            raise ValueError(f"half_life must be above 0, got {self.half_life}")
+        if not any(self.tier_weights):
+            raise ValueError(f"tier_weights must not all be 0, got {self.tier_weights}")
 
 
 class CurriculumManager:

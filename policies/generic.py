@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from policies.actions import Distribution, head
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class PolicyConfig:
     """Sizes of the network."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Ge(1)] = 64
     """Width of the two layers."""
 
     @property

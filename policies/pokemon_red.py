@@ -1,10 +1,11 @@
 """The hierarchical recurrent Q-network of pokemon_red: what it sees, what it remembers, what each action is worth."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from policies.blocks import ByteEmbedding, conv_trunk, orthogonal, trunk_size, unpack
@@ -26,19 +27,19 @@ ONE_HOT = (("facing", 4), ("battle", 4))  # fields that go in as one input a val
 class PolicyConfig:
     """Sizes of the network."""
 
-    cnn_channels: tuple[int, ...] = (16, 32, 64)
+    cnn_channels: tuple[Annotated[int, Ge(1)], ...] = (16, 32, 64)
     """Channels of the three convolutions over the frame history (kernels 8, 4, 3; strides 4, 2, 1)."""
-    hidden: int = 128
+    hidden: Annotated[int, Ge(1)] = 128
     """Width of the fused features and of each of the three memories."""
-    event_features: int = 64
+    event_features: Annotated[int, Ge(1)] = 64
     """Features that stand for the 2,560 event bits."""
-    map_features: int = 32
+    map_features: Annotated[int, Ge(1)] = 32
     """Width of the learned vector of a map; the map of the last rest visit has one of its own."""
-    place_buckets: int = 8_192
+    place_buckets: Annotated[int, Ge(1)] = 8_192
     """Rows of the table of places: (map, y, x) hashed, so that a cell can be known apart from its looks."""
-    place_features: int = 64
+    place_features: Annotated[int, Ge(1)] = 64
     """Width of the learned vector of a place."""
-    token_features: int = 8
+    token_features: Annotated[int, Ge(1)] = 8
     """Width of the learned vectors of species and items."""
 
 

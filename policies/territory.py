@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from policies.actions import Categorical, Distribution, Factored
@@ -36,23 +37,23 @@ class PolicyConfig:
 
     scales: Literal["multi", "single"] = "multi"
     """multi: all three views, weighed by attention; single: the whole map alone."""
-    history: int = 4
+    history: Annotated[int, Ge(1)] = 4
     """Observations that are seen at once."""
     halved: bool = False
     """Whether the first windows and steps of the larger views are twice as long."""
-    channels: tuple[int, ...] = (32, 64, 128, 128)
+    channels: tuple[Annotated[int, Ge(1)], ...] = (32, 64, 128, 128)
     """Of the convolutions of each view."""
-    kernels: tuple[int, ...] = (5, 3, 3, 3)
+    kernels: tuple[Annotated[int, Ge(1)], ...] = (5, 3, 3, 3)
     """Edges of their windows."""
-    strides: tuple[int, ...] = (2, 2, 2, 2)
+    strides: tuple[Annotated[int, Ge(1)], ...] = (2, 2, 2, 2)
     """Their steps."""
-    features: int = 256
+    features: Annotated[int, Ge(1)] = 256
     """What each view is reduced to."""
-    scalar_features: int = 128
+    scalar_features: Annotated[int, Ge(1)] = 128
     """What the numbers are reduced to."""
-    heads: int = 4
+    heads: Annotated[int, Ge(1)] = 4
     """Of the attention."""
-    hidden: int = 512
+    hidden: Annotated[int, Ge(1)] = 512
     """Width of the layers over all."""
 
     @property

@@ -2,10 +2,11 @@
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from policies.actions import Categorical, Distribution
@@ -23,9 +24,9 @@ TEXT_SIZE = 384  # numbers of a text's vector
 class PolicyConfig:
     """Sizes of the network."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Ge(1)] = 64
     """Width of the two layers over what the agent senses, and of the one over both."""
-    text_features: int = 32
+    text_features: Annotated[int, Ge(0)] = 32
     """What a text is reduced to; 0 leaves it out."""
     embedder: str = "ngrams"
     """What makes vectors of texts: ngrams, or sentences (all-MiniLM-L6-v2, which must be installed)."""

@@ -85,3 +85,33 @@ def test_the_control_notices_what_a_checkpoint_leaves_out(whole, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert metrics(tmp_path) != metrics(whole)
     assert weights(tmp_path) != weights(whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(whole, tmp_path):
+    process = subprocess.Popen(
+        command(*FLAGS, "--total-steps", str(STEPS), folder=tmp_path),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    written, deadline = tmp_path / "runs" / "one" / "metrics.jsonl", time.monotonic() + 120
+    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait(60)
+    assert not list((tmp_path / "runs" / "one" / "checkpoints").glob("step_*"))
+    done = run("--run-name", "one", "--resume", folder=tmp_path)  # with the settings that it began with
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "begins again, as it had no checkpoint yet" in done.stdout
+    assert metrics(tmp_path) == metrics(whole)
+    assert weights(tmp_path) == weights(whole)
+    episodes = "runs/one/episodes.csv"
+    assert (tmp_path / episodes).read_bytes() == (whole / episodes).read_bytes()
+
+
+def test_a_finished_run_says_so(whole):
+    done = run("--run-name", "one", "--resume", folder=whole)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"run 'one' was finished already: {STEPS:,} of {STEPS:,} steps are done" in done.stdout
+    assert "--total-steps 3200" in done.stdout
+    assert len(list((whole / "runs" / "one" / "checkpoints").glob("step_*"))) <= 3

@@ -87,7 +87,10 @@ def test_a_run_leaves_what_it_promises(small_run):
     assert rows
     assert all(int(row["length_steps"]) <= 1024 for row in rows)
     assert set(json.loads(rows[0]["posterior_summary"])["badge_stone"]) == {"alpha", "beta", "mean", "low", "high"}
-    assert "[STEP 1600/1600]" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if "[STEP 1600/1600]" in line)
+    names = [cell.split("=")[0] for cell in line.split("] ")[1].split()]
+    assert len(names) == len(set(names)), "no name stands for two figures"
+    assert {"epsilon", "random_share", "r_env", "r_total", "r_env/step", "r_rnd/step"} <= set(names)
     assert "[EP " in done.stdout
 
 

@@ -1,9 +1,11 @@
 """The voxel swarm from the command: a small run, its exact resumption, and its evaluation in other worlds."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from puffer_envs.voxel_swarm.shapes import load_shapes
 from tests.test_train_big import ROOT, call, command, run
 from training import evaluate
+from training.run import cli, resuming
 from training.store import checkpoint
 from training.telemetry.records import read_jsonl
 
@@ -76,6 +79,38 @@ def test_a_killed_run_ends_with_the_same_weights_and_figures(small_run, tmp_path
     assert done.returncode == 0, done.stderr[-3000:]
     assert (home(tmp_path) / "metrics.jsonl").read_bytes() == (home(folder) / "metrics.jsonl").read_bytes()
     assert weights(tmp_path) == weights(folder)
+
+
+def test_a_longer_run_says_what_changes(small_run, tmp_path):
+    shutil.copytree(small_run[0], tmp_path, dirs_exist_ok=True)
+    more = ["--resume", "--run-name", "one", "--total-steps", str(2 * STEPS), "--learner.ent-coef", "0.02"]
+    config = cli.parse([*more, "--runs-dir", str(tmp_path / "runs"), "--savestates-dir", str(tmp_path / "savestates")])
+    written = cli.saved_settings(config)
+    first, second = resuming.changes(config, written, STEPS)
+    assert first == (
+        f"resumed with --total-steps {2 * STEPS} instead of {STEPS}, --learner.ent-coef 0.02 instead of 0.01"
+    )
+    assert second == (
+        f"the learning rate goes on at 0.0005 instead of 0 and falls to 0 at step {2 * STEPS:,} instead of {STEPS:,}"
+    )
+    stays = dataclasses.replace(config.learner, anneal="none")
+    assert len(resuming.changes(dataclasses.replace(config, learner=stays), written, STEPS)) == 1
+    done = run(*more[:-3], str(STEPS + SEGMENT), folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"falls to 0 at step {STEPS + SEGMENT:,} instead of {STEPS:,}" in done.stdout
+    assert f"run 'one' finished: {STEPS + SEGMENT:,} steps" in done.stdout
+
+
+def test_a_network_of_another_shape_is_one_sentence(small_run, tmp_path, capsys):
+    shutil.copytree(small_run[0], tmp_path, dirs_exist_ok=True)
+    file = home(tmp_path) / "config.toml"
+    text = file.read_text()
+    assert "hidden = 64" in text
+    file.write_text(text.replace("hidden = 64", "hidden = 32"))  # as a new version's default would be
+    code, errors = call("--env", "voxel_swarm", "--run-name", "one", "--resume", folder=tmp_path, capsys=capsys)
+    assert code == 2
+    assert "holds a network of another shape than these settings make" in errors
+    assert "size mismatch" not in errors
 
 
 def test_an_evaluation_in_a_larger_world(small_run, tmp_path, capsys):

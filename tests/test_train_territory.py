@@ -73,6 +73,12 @@ def test_a_network_attacks_and_builds_in_one_step(tmp_path):
     assert [line for line in lines if "eval/return_last5" in line]
 
 
+def test_a_resume_cannot_give_the_actions_a_second_part(small_run, capsys):
+    code, errors = call(*SMALL, "--resume", "--env.build", folder=small_run, capsys=capsys)
+    assert code == 2
+    assert "run 'one' has game.build = False, which --resume cannot change" in errors
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

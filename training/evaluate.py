@@ -43,6 +43,7 @@ from training.store import checkpoint
 
 PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal
+CALL = "python -m training.evaluate"
 COMMAND = 2  # stream of seeds beside those of `run.py`
 IN_THE_RUN = Path("-")  # stands for a video of no name
 
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate",
+        prog=CALL,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -104,7 +105,8 @@ def load_settings(folder: Path, settings: Sequence[str]) -> RunConfig:
         raise UserError(f"there is no run in {folder}: it has no config.toml")
     saved = cli.read(file)
     saved.pop("batch_size", None)  # it belongs to the number of rows
-    return cli.parse(settings, (saved, file))
+    own = [flag for action in _parser()._actions for flag in action.option_strings]
+    return cli.parse(settings, (saved, file), CALL, own)
 
 
 def given(flags: Sequence[str]) -> set[str]:
@@ -139,7 +141,9 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     try:
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
     except RuntimeError as error:
-        raise UserError(f"the weights in {path} do not fit these settings: {' '.join(str(error).split())}") from error
+        raise UserError(
+            f"the weights in {path} do not fit these settings: leave the network's and the actions' as the run had them"
+        ) from error
     if config.algo == "ppo":
         return lambda env, seed: ActorCriticPlayer(env, text.read(policy, env.spec.texts), likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)

@@ -1,6 +1,11 @@
 """Every number of the environment, with its unit and where it comes from."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge
+
+Count = Annotated[int, Ge(0)]
+Some = Annotated[int, Ge(1)]
 
 
 class Config(NamedTuple):
@@ -11,15 +16,15 @@ class Config(NamedTuple):
     init_state: str | None = None  # savestate in which new games begin; none: the first moment the player can walk
 
     # -- a decision, in frames of 1/60 s (the original agent's 24; released after 8, so that a walk is one cell)
-    frames_per_step: int = 24
-    press_frames: int = 8
-    wait_presses: int = 50  # presses of A, a decision long each, while the game ignores the joypad: 20 s of cutscene
-    idle_frames: int = 15  # an episode waits 0 to this many frames first: rows from one savestate shall not be clones
+    frames_per_step: Some = 24
+    press_frames: Some = 8
+    wait_presses: Count = 50  # presses of A, a decision long each, while the game ignores the joypad: 20 s of cutscene
+    idle_frames: Count = 15  # an episode waits 0 to this many frames first: rows from one savestate shall not be clones
 
     # -- an episode, in decisions; it ends by truncation only
-    new_game_steps: int = 1_024  # from a new game
-    savestate_steps: int = 384  # from a savestate
-    patience_steps: int = 128  # without a new coordinate or milestone
+    new_game_steps: Some = 1_024  # from a new game
+    savestate_steps: Some = 384  # from a savestate
+    patience_steps: Some = 128  # without a new coordinate or milestone
 
     # -- rewards: weights of the named terms (spec, but for cells; terms of upstream that it leaves out weigh 0)
     reward_badge: float = 5.0  # a badge
@@ -34,8 +39,8 @@ class Config(NamedTuple):
     reward_hm: float = 0.0  # a hidden machine for the first time
     reward_seen: float = 0.0  # a species seen
     reward_caught: float = 0.0  # a species owned
-    level_knee: float = 15.0  # sum of levels up to which a level counts in full
-    level_tail: float = 0.25  # what a level counts beyond it
+    level_knee: Annotated[float, Ge(0)] = 15.0  # sum of levels up to which a level counts in full
+    level_tail: Annotated[float, Ge(0)] = 0.25  # what a level counts beyond it
 
 
 def reward_weights(config: Config) -> dict[str, float]:

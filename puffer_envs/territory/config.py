@@ -1,6 +1,8 @@
 """Every number of the environment, with its unit and where it comes from."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge
 
 # OpenFront's rules (its DefaultConfig), and those of its test configuration, with which the original was run.
 REAL, CONSTANT = "real", "constant"
@@ -13,8 +15,8 @@ class Config(NamedTuple):
     map: str | None = None  # a folder with map.bin and manifest.json, or such a .bin; none: continents are generated
     map_size: int = 1024  # tiles along each edge of a generated map, 128 to 2048
     land_share: float = 0.7  # of a generated map
-    map_seed: int = 0  # of the generated maps
-    num_maps: int = 4  # generated maps; each game is played on one of them
+    map_seed: Annotated[int, Ge(0)] = 0  # of the generated maps
+    num_maps: Annotated[int, Ge(1)] = 4  # generated maps; each game is played on one of them
 
     # -- who plays
     num_agents: int = 1  # learning players that share a map
@@ -36,9 +38,8 @@ class Config(NamedTuple):
     # -- rewards: weights of the named terms
     reward_rank: float = 1e-4  # (1 - rank / players alive) x 1, 2, 4 or 8 as the game goes on, a tick
     reward_land: float = 10.0  # what the own share of the land gained
-    # What the own share of all troops gained, those of attacks included. With 10 it outweighed at first what land
-    # brings: a tile of nobody's costs 16 troops of 125,000.
-    reward_army: float = 1.0
+    # With 10 it outweighed at first what land brings: a tile of nobody's costs 16 troops of 125,000.
+    reward_army: float = 1.0  # what the own share of all troops gained, those of attacks included
     reward_win: float = 10.0  # the game is won
     reward_eliminated: float = -10.0  # the last tile is lost
     reward_timeout: float = 0.0  # the game is cut off

@@ -17,7 +17,7 @@ GAME = Game(
     learners=("ppo",),
     network="territory",
     training_file=Path(__file__).with_name("training.toml"),
-    fixed=("num_agents",),
+    fixed=("num_agents", "build"),
     columns=(
         Column("map", "map", "<14"),
         Column("won", "won", "<3"),

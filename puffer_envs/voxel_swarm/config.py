@@ -1,6 +1,11 @@
 """Every number of the environment, with its unit and where it comes from."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge, Interval
+
+Count = Annotated[int, Ge(0)]
+Share = Annotated[float, Interval(ge=0, le=1)]
 
 WALK, EUCLIDEAN = "walk", "euclidean"
 RELATIVE, MAX_NORMALISED = "relative", "max_normalised"
@@ -11,8 +16,8 @@ class Config(NamedTuple):
 
     # -- the world
     grid_size: int = 8  # cells along each edge, 4 to 256
-    num_agents: int = 0  # agents that share an environment; 0: ten at 8 cells, and as the square of the size beyond
-    max_steps: int = 0  # decisions an episode may last; 0: 150 G / 8, and eight for each voxel an agent has to place
+    num_agents: Count = 0  # agents that share an environment; 0: ten at 8 cells, and as the square of the size beyond
+    max_steps: Count = 0  # decisions an episode may last; 0: 150 G / 8, and eight for each voxel an agent has to place
     collisions: bool = False  # whether a move into a cell where another agent is fails
 
     # -- the shapes to build
@@ -20,9 +25,9 @@ class Config(NamedTuple):
     split: str = "train"  # of the built-in library: train, sizes or families (held out), all
     family: str = ""  # only the built-in shapes of this family, for instance castle; none: of all
     curriculum: bool = True  # the shapes with the fewest voxels first, then more and more of them
-    easy_share: float = 0.2  # share of the shapes that an environment begins with (the original's)
-    easy_episodes: int = 2  # new shapes of an environment from that share alone
-    growing_episodes: int = 4  # and so many more until it may draw from all
+    easy_share: Share = 0.2  # share of the shapes that an environment begins with (the original's)
+    easy_episodes: Count = 2  # new shapes of an environment from that share alone
+    growing_episodes: Count = 4  # and so many more until it may draw from all
 
     # -- the scent
     metric: str = WALK  # what a distance is: steps of an agent ("walk") or a straight line ("euclidean")
@@ -43,7 +48,7 @@ class Config(NamedTuple):
     reward_empty_handed: float = 0.0  # without a block on an unfilled target
 
     # -- the end: the share of targets filled that ends an episode; none: the shape is whole and nothing else stands
-    success_recall: float | None = None
+    success_recall: Annotated[float, Interval(gt=0, le=1)] | None = None
 
 
 def reward_weights(config: Config) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """The manager from outside: what goes in as messages, what comes out as answers."""
 
-import math
 import os
 import subprocess
 import sys
@@ -257,22 +256,9 @@ def test_uses_and_scores_are_in_the_index_at_every_checkpoint(folder):
 
 
 # -- configuration -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"mode": "random"},
-        {"new_game_fraction": 1.5},
-        {"tier_weights": (0, 0, 0)},
-        {"tier_weights": (1, -1, 1)},
-        {"keep_per_milestone": 0},
-        {"refresh_steps": -1},
-        {"half_life": 0.0},
-        {"half_life": math.nan},
-    ],
-)
-def test_impossible_configurations(bad):
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        CurriculumConfig(**bad)
+def test_tiers_without_any_weight_are_refused():
+    with pytest.raises(ValueError, match="tier_weights"):
+        CurriculumConfig(tier_weights=(0, 0, 0))
 
 
 def test_a_game_without_milestones_starts_new_games(folder):

@@ -3,10 +3,11 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 
 from puffer_envs.contract.records import Event
@@ -21,22 +22,23 @@ NOVEL = 1  # column of the places among the parts of `Curiosity.rewards`
 class IntrinsicConfig:
     """Rewards for the new: r_total = r_env + rnd r_rnd + novel r_novel + bayes r_bayes."""
 
-    rnd: float = 0.1
+    rnd: Annotated[float, Ge(0)] = 0.1
     """Weight of random network distillation on the encoder's features."""
-    novel: float = 0.05
+    novel: Annotated[float, Ge(0)] = 0.05
     """Weight of 1 / visits^novel_power, visits in this episode of where the last action led."""
-    novel_power: float = 2.0
-    """The original's .5 pays so much for the tenth visit that going in circles is worth as much as going on: in single
-    probes with .5 no episode from the first companion left for the next place in 600 tries."""
-    bayes: float = 0.05
+    # The original's .5 pays so much for the tenth visit that going in circles is worth as much as going on: in single
+    # probes with .5 no episode from the first companion left for the next place in 600 tries.
+    novel_power: Annotated[float, Ge(0)] = 2.0
+    """How fast a place loses its novelty, see novel; 0 pays every visit alike."""
+    bayes: Annotated[float, Ge(0)] = 0.05
     """Weight of 1 - theta of a milestone when it is reached."""
-    rnd_hidden: int = 256
+    rnd_hidden: Annotated[int, Ge(1)] = 256
     """Width of the predictor and of the target of random network distillation."""
-    rnd_learning_rate: float = 1e-4
+    rnd_learning_rate: Annotated[float, Interval(gt=0, le=1)] = 1e-4
     """Of the predictor's Adam."""
-    rnd_gamma: float = 0.99
+    rnd_gamma: Annotated[float, Interval(ge=0, le=1)] = 0.99
     """Discount of the sum of errors whose deviation is the unit of surprise."""
-    rnd_clip: float = 5.0
+    rnd_clip: Annotated[float, Gt(0)] = 5.0
     """Surprise is clipped to this."""
 
 

@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from puffer_envs.contract.records import Episode
 from puffer_envs.contract.vector_env import VectorEnv
@@ -17,15 +18,15 @@ from training.common.ledger import facts
 class EvaluationConfig:
     """Episodes from a new game, on environments and random numbers of their own."""
 
-    interval: int = 250_000
+    interval: Annotated[int, Ge(0)] = 250_000
     """Decisions between two evaluations; 0 is off."""
-    episodes: int = 20
+    episodes: Annotated[int, Ge(1)] = 20
     """Episodes each."""
-    max_steps: int = 1_024
+    max_steps: Annotated[int, Ge(0)] = 1_024
     """Step cap of an episode; 0: the game's own."""
-    epsilon: float = 0.05
+    epsilon: Annotated[float, Interval(ge=0, le=1)] = 0.05
     """Share of random actions of a Q-network: a deterministic emulator would play one episode over and over."""
-    idle_frames: int = 63
+    idle_frames: Annotated[int, Ge(0)] = 63
     """An emulator's episodes begin after 0 to this many idle frames."""
 
 

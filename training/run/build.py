@@ -17,7 +17,7 @@ from training.off_policy.dqn import DQN
 from training.off_policy.replay import stream_length
 from training.off_policy.runner import OffPolicy
 from training.on_policy.runner import OnPolicy
-from training.run import cli, machine, preflight
+from training.run import cli, machine, preflight, resuming
 from training.run.config import RunConfig
 from training.run.environments import make_env
 from training.run.preflight import UserError
@@ -49,18 +49,22 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
     policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
+    _check_minibatches(config, spec, policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
-    if config.resume:
-        _check_settings(config)
-    saved = _newest(config) if config.resume else None
+    saved = resuming.saved(config) if config.resume else None
+    written = cli.saved_settings(config) if config.resume else {}
+    if config.resume and saved is None:
+        resuming.clear_savestates(config)
     _tried(lambda: game.check(config.game))
     env = _tried(lambda: make_env(config))
     run = _tried(lambda: _assemble(config, env, policy, device, lock))
     if saved is None:
         run.start()
     else:
-        _tried(lambda: run.resume(saved), (ValueError, RuntimeError))
+        resuming.load(run, saved)
     for line in _banner(config, device, memory, saved).splitlines():
+        run.logger.message(line)
+    for line in resuming.changes(config, written, 0 if saved is None else saved.step) if config.resume else ():
         run.logger.message(line)
     return run
 
@@ -94,6 +98,20 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         agents_per_env=env.spec.agents_per_env,
     )
     return Run(config, device, env, learner, manager, lock)
+
+
+def _check_minibatches(config: RunConfig, spec: EnvSpec, policy: Any) -> None:
+    """A minibatch takes something: whole rows where the network has a memory, decisions elsewhere."""
+    if config.algo != "ppo":
+        return
+    rows = config.num_envs * spec.agents_per_env
+    most = rows if policy.state_size else rows * config.learner.num_steps
+    if config.learner.num_minibatches > most:
+        what = "rows, as the network has a memory" if policy.state_size else "decisions"
+        raise UserError(
+            f"--learner.num-minibatches {config.learner.num_minibatches}: it must be at most {most}, "
+            f"since a segment has no more {what}"
+        )
 
 
 def _num_workers(config: RunConfig) -> int:
@@ -179,6 +197,7 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
     return preflight.banner(
         run_name=config.run_name,
         env=config.env,
+        begins_again=config.resume and saved is None,
         model=f"{config.model_size}, {config.algo}",
         device=device,
         num_envs=config.num_envs,
@@ -191,45 +210,9 @@ def _banner(config: RunConfig, device: torch.device, memory: dict[str, int], sav
     )
 
 
-# What a checkpoint's arrays are shaped by, beside what the game says of its own settings.
-FIXED = (
-    *("env", "algo", "num_envs", "model_size", "policy"),
-    *("learner.replay_size", "learner.num_steps", "intrinsic.rnd_hidden"),
-)
-
-
-def _check_settings(config: RunConfig) -> None:
-    """A resumed run keeps the settings that its checkpoint is shaped by."""
-    saved, ours = cli.saved_settings(config), cli.plain(config)
-    fixed = env_registry.resolve(config.env).fixed
-    for name in (*FIXED, *(f"game.{setting}" for setting in fixed)):
-        before = _setting(saved, name)
-        if before != _setting(ours, name):
-            before = "none" if before is None else before
-            raise UserError(f"run '{config.run_name}' has {name} = {before}, which --resume cannot change")
-
-
-def _setting(settings: dict[str, Any], name: str) -> Any:
-    """The value of a dotted name in nested tables; None where it is left out."""
-    for part in name.split("."):
-        settings = settings.get(part, {}) if isinstance(settings, dict) else {}
-    return None if settings == {} else settings
-
-
-def _newest(config: RunConfig) -> checkpoint.Loaded:
-    folder = config.runs_dir / config.run_name / "checkpoints"
-    checkpoint.clean(folder)  # what the end of the last process left half-written
-    path = checkpoint.latest_valid(folder)
-    if path is None:
-        raise UserError(
-            f"run '{config.run_name}' has no valid checkpoint to resume from: begin a new one under another --run-name"
-        )
-    return checkpoint.load(path, "cpu")
-
-
-def _tried(make: Callable[[], T], errors: tuple[type[Exception], ...] = (ValueError,)) -> T:
+def _tried(make: Callable[[], T]) -> T:
     """Faults of a file, a state or a setting are the user's to mend: one sentence, not a traceback."""
     try:
         return make()
-    except errors as error:
+    except ValueError as error:
         raise UserError(str(error)) from error

@@ -6,12 +6,14 @@ import os
 import sys
 import time
 import tomllib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
@@ -19,23 +21,30 @@ from puffer_envs.contract.game import Game
 from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.config import DQNConfig
 from training.on_policy.config import PPOConfig
-from training.run import machine
+from training.run import machine, ranges, usage
 from training.run.config import LEARNERS, RunConfig
 from training.run.preflight import UserError
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
+NUMBERS = ConstructorRegistry()  # how tyro reads them
 CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
 
 
-def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None) -> RunConfig:
+def parse(
+    argv: Sequence[str],
+    saved: tuple[dict[str, Any], Path] | None = None,
+    command: str = "python -m train_big",
+    more: Sequence[str] = (),
+) -> RunConfig:
     """Settings of a run from its flags.
 
     Args:
         saved: settings that the flags are given beside, and the file that they come from.
+        command: as it is called, for what it says; more: flags of its own that might have been meant.
 
     Raises:
-        UserError: an unknown game, size or preset, or a file of settings that cannot be read.
-        SystemExit: from tyro, code 2, for an unknown flag or a bad value, and 0 after `--help`.
+        UserError: an unknown flag, game, size or preset, a value out of its range, or a file that cannot be read.
+        SystemExit: from tyro, code 2, for what is no value of a setting's type, and 0 after `--help`.
     """
     first = _first_pass(argv, saved)
     game = _game(first.env)
@@ -44,11 +53,44 @@ def parse(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None = None)
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
         base = with_settings(base, settings, file)
+    if (topic := usage.topic(argv)) is not None:
+        usage.show(base, topic, command)
     try:
-        config = tyro.cli(type(base), args=list(argv), default=base, prog="python -m train_big")
+        with warnings.catch_warnings():  # of a bad default; `ranges.check` says it better
+            warnings.simplefilter("ignore")
+            config, unknown = tyro.cli(
+                type(base), args=list(argv), default=base, prog=command, registry=NUMBERS, return_unknown_args=True
+            )
     except ValueError as error:  # a settings class that checks itself
         raise UserError(str(error)) from error
+    if unknown:
+        usage.refuse(unknown, base, command, more)
+    ranges.check(config)
     return _resolve(config, game)
+
+
+@NUMBERS.primitive_rule
+def _whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+    """1e6 is a million."""
+    if info.type is not int:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda args: _whole(args[0]),
+        is_instance=lambda value: type(value) is int,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise ValueError(f"{text} is no whole number") from None
+        return int(number)
 
 
 def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) -> argparse.Namespace:
@@ -190,6 +232,8 @@ def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
         return tuple(new)
     if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
         return float(new)
+    if type(old) is int and isinstance(new, float) and new.is_integer():
+        return int(new)
     if old is not None and type(old) is not type(new):
         raise UserError(f"{source} sets '{key}' to {new!r}, but it is {type(old).__name__}, for instance {old!r}")
     return new
@@ -197,8 +241,6 @@ def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
 
 def _resolve(config: RunConfig, game: Game) -> RunConfig:
     """Settle what was left to us, so that the saved settings say what really ran."""
-    if config.num_envs < 1:
-        raise UserError(f"--num-envs must be at least 1, not {config.num_envs}")
     given = {flag: alias for flag, alias in game.aliases.items() if getattr(config, flag) is not None}
     chosen = {alias.setting: getattr(config, flag) for flag, alias in given.items()}
     settled: dict[str, Any] = {"game": config.game._replace(**chosen), **dict.fromkeys(given)}

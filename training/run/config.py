@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from annotated_types import Ge
 
 from curriculum.manager import CurriculumConfig
 from puffer_envs import registry as env_registry
@@ -24,29 +25,29 @@ class RunConfig:
     """Which game."""
     algo: Literal["dqn", "ppo"] = "dqn"
     """Which learner; the game's own where left out."""
-    num_envs: int = 32
+    num_envs: Annotated[int, Ge(1)] = 32
     """Environments stepped together."""
-    total_steps: int = 5_000_000
+    total_steps: Annotated[int, Ge(1)] = 5_000_000
     """Decisions of all environments together."""
-    batch_size: int | None = None
+    batch_size: Annotated[int, Ge(1)] | None = None
     """Transitions that an update trains on; the learner's default where left out."""
     model_size: Literal["slim", "large"] = "large"
     """Size of the network."""
     run_name: str = ""
     """Name of the run and of its folders; the game and the time where left out."""
-    log_interval: int = 5_000
+    log_interval: Annotated[int, Ge(1)] = 5_000
     """Decisions between two log lines."""
-    save_interval: int = 100_000
+    save_interval: Annotated[int, Ge(0)] = 100_000
     """Decisions between two checkpoints."""
-    video_interval: int = 0
+    video_interval: Annotated[int, Ge(0)] = 0
     """Decisions between two videos; 0 is off."""
-    seed: int = 1
-    """Of everything that is drawn."""
+    seed: Annotated[int, Ge(0)] = 1
+    """Seed of everything that is drawn."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
-    num_workers: Literal["auto"] | int = "auto"
+    num_workers: Literal["auto"] | Annotated[int, Ge(0)] = "auto"
     """Processes that step the environments, 0 for none; auto is one for each core for emulators, else none."""
-    torch_threads: Literal["auto"] | int = "auto"
+    torch_threads: Literal["auto"] | Annotated[int, Ge(1)] = "auto"
     """Threads of torch on the CPU; auto is half of the cores, at most 4, and 1 where a GPU learns."""
     preset: str = ""
     """A named set of settings, or several with commas."""

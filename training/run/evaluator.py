@@ -1,6 +1,7 @@
 """Evaluations and videos of a run, on environments and random numbers of their own."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -39,6 +40,11 @@ class Evaluator:
         self.videos = video.VideoWorker()
         self.envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
 
+    @property
+    def figure(self) -> float:
+        """Mean return of the last five evaluations, or of those that there were; NaN without any."""
+        return float(np.mean(self.recent_returns)) if self.recent_returns else math.nan
+
     def evaluate(self, make_player: MakePlayer, step: int, stop: Callable[[], bool]) -> bool:
         """Play the evaluation episodes; whether the mean of the last five is the best so far.
 
@@ -54,7 +60,7 @@ class Evaluator:
             return False
         self.played += 1
         self.recent_returns.append(float(np.mean([result.mean_return for result in played.values()])))
-        figure = float(np.mean(self.recent_returns))
+        figure = self.figure
         self._tell(step, figure, played)
         if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
             return False

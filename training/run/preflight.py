@@ -226,10 +226,13 @@ def banner(
     folder: Path,
     savestates: Path,
     resume_step: int | None = None,
+    begins_again: bool = False,
 ) -> str:
     """What a run is about to do, where and with what, in a few lines."""
     workers = f"{num_workers} workers" if num_workers else "this process"
-    start = "a new run" if resume_step is None else f"goes on at step {resume_step:,}"
+    start = "begins again, as it had no checkpoint yet" if begins_again else "a new run"
+    if resume_step is not None:
+        start = f"goes on at step {resume_step:,}"
     rows = {
         "run": f"{run_name}, {start}",
         "game": f"{env}, {num_envs} environments in {workers}",

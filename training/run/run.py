@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from training.common.ledger import Step
 from training.evaluation import video
 from training.run import cli
 from training.run.config import RunConfig
+from training.run.ending import last_words
 from training.run.evaluator import Evaluator
 from training.store import checkpoint
 from training.store.lock import RunLock
@@ -52,6 +54,7 @@ class Run:
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
+        self.began_step, self.began_at = 0, time.monotonic()
         self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
         self.timed_busy, self.timed_env = 0.0, 0.0
         self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
@@ -75,7 +78,9 @@ class Run:
         self.lock.release()
 
     def start(self) -> None:
-        """Begin a new run: write the settings down and give every row its first start."""
+        """Begin a new run, or again one that had no checkpoint: write the settings, give every row its first start."""
+        if (self.folder / "config.toml").exists():
+            self.logger.load_state_dict({})  # what it wrote then will be written again
         self._write_settings()
         self._add_states()
         self._queue_starts()
@@ -156,10 +161,11 @@ class Run:
             total_steps=self.config.total_steps,
             sps=sps,
             epsilon=figures.get("epsilon"),
+            random_share=figures.get("random_share"),
             length=figures["episode/length"],
             r_env=figures["episode/return_env"],
             r_total=figures["episode/return_total"],
-            components={f"r_{part}": figures[f"r_{part}"] for part in self.ledger.parts},
+            components={part: figures[f"r_{part}"] for part in self.ledger.parts},
             episodes=self.ledger.episodes,
             num_envs=self.config.num_envs,
             spawn_mix=mix,
@@ -198,6 +204,20 @@ class Run:
             self.saved_step = step
             log.info("checkpoint %s%s", path, ", the best so far" if best else "")
 
+    def conclude(self) -> None:
+        """Say how it ended, and what can be done next."""
+        lines = last_words(
+            self.config,
+            began=self.began_step,
+            step=self.ledger.global_step,
+            seconds=time.monotonic() - self.began_at,
+            figure=self.evaluator.figure,
+            best=self.evaluator.best,
+            best_path=checkpoint.best(self.folder / "checkpoints"),
+        )
+        for line in lines:
+            self.logger.message(line)
+
     def save_batch(self, error: NonFiniteError) -> Path:
         """Keep the batch of an error for the post-mortem."""
         path = self.folder / f"bad_batch_{self.ledger.global_step}.pt"
@@ -221,7 +241,7 @@ class Run:
         """Go on where a checkpoint was made; the settings are written once they have been found to fit it."""
         video.clean(self.folder / "videos")
         parts = saved.parts
-        self.saved_step = saved.step
+        self.saved_step = self.began_step = saved.step
         self.learner.load_state_dict(parts, saved.files)
         self.manager.load_state_dict(parts["curriculum"])
         self.metrics.load_state_dict(parts["metrics"])

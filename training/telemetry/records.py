@@ -126,6 +126,7 @@ def log_line(
     total_steps: int,
     sps: float,
     epsilon: float | None,
+    random_share: float | None,
     length: float,
     r_env: float,
     r_total: float,
@@ -134,12 +135,21 @@ def log_line(
     num_envs: int,
     spawn_mix: Mapping[str, float],
 ) -> str:
-    """The line of every ``--log-interval``; length and returns are recent means, components means a step."""
+    """The line of every ``--log-interval``.
+
+    Args:
+        epsilon: mean chance that a random action begins. random_share: of the decisions, since random actions last.
+            Both None where nothing is drawn so.
+        length, r_env, r_total: means of recent episodes.
+        components: part of the reward -> its mean a step, ``r_<part>/step`` in the line.
+    """
     cells = [f"SPS={sps:.0f}"]
     if epsilon is not None:
         cells.append(f"epsilon={epsilon:.3f}")
+    if random_share is not None:
+        cells.append(f"random_share={random_share:.3f}")
     cells += [f"len={length:.1f}", f"r_env={_short(r_env)}", f"r_total={_short(r_total)}"]
-    cells += [f"{name}={value:.4f}" for name, value in components.items()]
+    cells += [f"r_{part}/step={value:.4f}" for part, value in components.items()]
     cells += [f"episodes={episodes}", f"num_envs={num_envs}"]
     if spawn_mix:
         cells.append("spawn=" + "/".join(f"{tier}:{share:.2f}" for tier, share in spawn_mix.items()))

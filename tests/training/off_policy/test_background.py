@@ -56,9 +56,3 @@ def test_a_resumed_learner_learns_at_the_rate_that_it_is_given():
     assert (group["lr"], group["eps"]) == (1e-2, 1e-4)
     for learner in (slow, fast):
         learner.close()
-
-
-@pytest.mark.parametrize(("name", "value"), [("burn_in", -1), ("sequence", 0), ("n_step", 0)])
-def test_a_length_that_there_is_not_is_refused(name, value):
-    with pytest.raises(ValueError, match=name):
-        DQNConfig(**{name: value})

@@ -84,9 +84,3 @@ def test_exploration_goes_on_after_a_resume():
     copy.load_state_dict(other.state_dict())
     for _ in range(20):
         assert (one.choose(greedy, epsilon, first) == copy.choose(greedy, epsilon, second)).all()
-
-
-@pytest.mark.parametrize("zeta", [1.0, 0.5, -2.0, float("nan")])
-def test_a_law_without_an_end_is_refused(zeta):
-    with pytest.raises(ValueError, match="epsilon_zeta"):
-        DQNConfig(epsilon_zeta=zeta)

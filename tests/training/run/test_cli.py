@@ -70,8 +70,11 @@ def test_a_file_may_choose_the_size(tmp_path):
         ("[game]\nreward_badge = true", "is float"),
         ("[env]\nreward_badge = 1.0", "table"),
         ("[curriculum]\nkeep_per_milestone = 0", "at least 1"),
-        ("[learner]\nsequence = 0", "sequence is at least 1"),
+        ("[learner]\nsequence = 0", "--learner.sequence 0: it must be at least 1"),
         ("preset = 'grey'", "no preset 'grey'"),
+        ("[curriculum]\nmode = 'random'", "--curriculum.mode random: it must be mixture or frontier"),
+        ("[curriculum]\ntier_weights = [1, 1]", "--curriculum.tier-weights .*: it must be 3 numbers"),
+        ("total_steps = 1.5", "is int"),
     ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path, text, words):

@@ -51,6 +51,7 @@ LOG = {
     "total_steps": 5_000_000,
     "sps": 1402.4,
     "epsilon": 0.0871,
+    "random_share": 0.1542,
     "length": 642.25,
     "r_env": 23.5,
     "r_total": 31.8,
@@ -103,11 +104,13 @@ def test_a_game_without_columns_of_its_own_has_a_shorter_line() -> None:
 
 def test_the_log_line_holds_all_that_the_spec_asks() -> None:
     assert log_line(**LOG) == (
-        "[STEP 1250000/5000000] SPS=1402  epsilon=0.087  len=642.2  r_env=23.5  r_total=31.8"
-        "  env=0.0366  rnd=0.0102  novel=0.0011  bayes=0.0007  episodes=1342  num_envs=64"
+        "[STEP 1250000/5000000] SPS=1402  epsilon=0.087  random_share=0.154  len=642.2  r_env=23.5  r_total=31.8"
+        "  r_env/step=0.0366  r_rnd/step=0.0102  r_novel/step=0.0011  r_bayes/step=0.0007  episodes=1342  num_envs=64"
         "  spawn=early:0.50/mid:0.30/late:0.20"
     )
-    assert "epsilon" not in log_line(**LOG | {"epsilon": None})
+    without = log_line(**LOG | {"epsilon": None, "random_share": None})
+    assert "epsilon" not in without
+    assert "random" not in without
 
 
 def test_the_columns_of_episodes_csv_are_those_of_the_spec(run: RunLogger) -> None:
