@@ -96,6 +96,7 @@ class Expected:
     def __init__(self, state_size: int) -> None:
         self.values, self.next_values, self.rewards = torch.zeros(3, 2 * STEPS + 1, ROWS)
         self.state = torch.zeros(2 * STEPS + 1, ROWS, state_size)
+        self.given: list[torch.Tensor] = []  # what the policy was shown
 
     def of(self, segment: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Values, next values, rewards [T, N], and the state [N, S] before the first step."""
@@ -137,6 +138,8 @@ def check(learner: OnPolicy, expected: Expected, segment: int) -> None:
     wanted = advantages(values, following, rewards, segment, 0.9, 0.8)
     torch.testing.assert_close(found[mask], wanted[mask])
     torch.testing.assert_close(returns[mask], (wanted + values)[mask])
+    shown = torch.stack(expected.given[segment * STEPS : (segment + 1) * STEPS])
+    assert torch.equal(rollout.given(torch.arange(STEPS * ROWS)), shown.flatten(0, 1))
     sent = np.stack(learner.env.acted[segment * STEPS : (segment + 1) * STEPS])
     assert rollout.actions.tolist() == sent.tolist()
 
@@ -151,6 +154,7 @@ def test_a_segment_is_what_one_row_at_a_time_comes_to(policy):
         for n, witness in enumerate(witnesses):
             expected.values[t, n], expected.state[t, n] = witness.see(env.observations, bool(start[t, n]))
         learner.begin()
+        expected.given.append(learner.decision.seen.given)
         for n, witness in enumerate(witnesses):  # the script does not wait to be received
             follows = env.final_observations if env.truncations[n] else env.observations
             expected.next_values[t, n] = witness.ahead(follows)
@@ -213,6 +217,16 @@ def test_what_a_row_does_after_it_retired_counts_for_nothing():
         torch.testing.assert_close(ours, theirs)
     last = learner.rollout.rewards[3, 3] - learner.rollout.values[3, 3]
     assert learner.rollout.advantages(0.9, 0.8)[0][3, 3] == last  # and nothing follows its last step
+
+
+def test_only_what_is_learned_from_counts_as_trained():
+    learner = scripted(**COURSE)
+    figures: list[dict[str, float]] = []
+    while not figures:
+        learner.begin()
+        figures += learner.learn()
+        learner.finish(NO_THETA)
+    assert learner.trained == sum(line.split()[0].count("1") for line in MASK) == ROWS * STEPS - 5
 
 
 # -- the update --------------------------------------------------------------------------------------------------------
