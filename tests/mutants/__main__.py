@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutants.faults import MUTANTS, Mutant
+from tests.mutants.faults import MUTANTS
+from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("puffer_envs", "policies", "training", "curriculum", "tests", "train_big.py", "pyproject.toml")
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the named faults, or all."""
     unknown = set(argv) - {mutant.name for mutant in MUTANTS}
     if unknown:
-        return fail(f"no fault is called {', '.join(sorted(unknown))}; tests/mutants/faults.py lists them")
+        return fail(f"no fault is called {', '.join(sorted(unknown))}; tests/mutants lists them")
     mutants = [mutant for mutant in MUTANTS if not argv or mutant.name in argv]
     stale = [mutant.name for mutant in mutants if not fits(mutant)]
     if stale:

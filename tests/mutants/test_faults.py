@@ -3,7 +3,9 @@
 import pytest
 
 from tests.mutants import __main__ as runner
-from tests.mutants.faults import MUTANTS, RETURNS, Mutant
+from tests.mutants.faults import MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.on_policy import RETURNS
 
 TESTS = ("tests/training/on_policy/test_returns.py",)
 KILLED = Mutant("killed", RETURNS, "+ gamma * next_values", "- gamma * next_values", TESTS)

@@ -85,6 +85,10 @@ def test_rows_without_a_worker_leave_the_unit_of_surprise_as_it_is(monkeypatch):
     monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.tensor([1.0, 1e6]))
     rnd.reward(torch.zeros(2, 4), np.array([True, False]))
     assert rnd.returns.tolist() == [1.0, 0.0]
+    alone = RND(1, 4, IntrinsicConfig(rnd_gamma=0.5), "cpu")
+    monkeypatch.setattr(alone, "_error", lambda predictor, features: torch.tensor([1.0]))
+    alone.reward(torch.zeros(1, 4), everyone(1))
+    assert rnd.moments.tolist() == alone.moments.tolist()
     before = rnd.moments.copy()
     rnd.reward(torch.zeros(2, 4), np.zeros(2, np.bool_))
     assert rnd.moments.tolist() == before.tolist()

@@ -65,6 +65,14 @@ def test_a_row_without_new_places_explores_until_it_finds_one():
     np.testing.assert_allclose(random.epsilon(10), [0.1, 0.1])
 
 
+def test_boredom_ends_with_its_episode():
+    random = explorer(2, boredom=2, epsilon_bored=0.5, epsilon_base=0.1, epsilon_alpha=0.0, epsilon_ramp=1)
+    for _ in range(2):
+        random.observe(np.array([False, False]))
+    random.forget(np.array([1]))
+    np.testing.assert_allclose(random.epsilon(10), [0.5, 0.1])
+
+
 def test_exploration_goes_on_after_a_resume():
     one, other = explorer(8), explorer(8)
     first, second = np.random.default_rng(0), np.random.default_rng(0)
