@@ -1,10 +1,10 @@
-# make train · make test · make bench · make lint · make rom
+# make train · make test · make mutants · make bench · make lint · make rom
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test test-slow bench lint format rom clean
+.PHONY: train test test-slow mutants bench lint format rom clean
 
 train: $(READY)  ## train on the built-in game; pass flags as ARGS="--num-envs 64"
 	$(BIN)/python -m train_big $(ARGS)
@@ -14,6 +14,9 @@ test: $(READY)  ## everything but the slow learning checks
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+mutants: $(READY)  ## plant small faults in the learners one at a time; ARGS="NAME ..." for some
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.sps $(ARGS)

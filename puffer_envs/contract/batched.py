@@ -242,10 +242,15 @@ class BatchedEnv(Hooks):
         return self.write_world(env)
 
     def load_state(self, env: int, state: bytes) -> None:
-        self.begin(env, state)
-        self.start_state[env] = None
         rows = self.agent_ids[self._rows(env)]
-        self.active[rows] = True
+        active = self.active[rows]
+        self.active[rows] = True  # first: the game may say otherwise
+        try:
+            self.begin(env, state)
+        except state_file.StateFileError:
+            self.active[rows] = active
+            raise
+        self.start_state[env] = None
         self._clear_episodes(rows)
         self.observe(self.observations, rows)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.territory import env as module
 from puffer_envs.territory import rewards
 from puffer_envs.territory.config import PRESETS, Config
@@ -187,6 +188,31 @@ def test_the_game_goes_on_for_those_who_are_left_and_ends_with_the_last(tmp_path
     assert not env.truncations.any()
     assert (term(env, "eliminated"), term(env, "timeout")) == ([0, -10], [0, 0])
     assert [episode.summary["eliminated"] for episode in env.poll_episodes()] == [True, True]
+
+
+def test_an_eliminated_learner_is_inactive_until_the_next_game(tmp_path) -> None:
+    env = territory(tmp_path, num_agents=2, num_bots=1, max_ticks=64)
+    owner = board((3, 0, 0, 60, 60), (1, 60, 10, 9, 9), (2, 60, 40, 9, 9))
+    put(env, owner, troops=[0, 10, 10, 90_000], **listed((3, 1, 30_000.0), slots=12, seed=at(60, 15)))
+    assert env.active.tolist() == [True, True]
+    course = []
+    for _ in range(5):
+        env.step(np.array([EAST, WAIT]))
+        course.append((env.truncations.tolist(), env.active.tolist()))
+    assert not env.terminals.any()
+    waits = ([False, False], [False, True])  # it plays on, and is asked for actions
+    assert course == [waits] * 3 + [([True, True], [True, True]), ([False, False], [True, True])]
+
+
+def test_a_world_in_which_a_learner_is_eliminated_begins_with_it_inactive(tmp_path) -> None:
+    env = territory(tmp_path, num_agents=2, num_bots=1)
+    put(env, board((3, 0, 0, 60, 60), (2, 60, 40, 9, 9)))
+    assert env.active.tolist() == [False, True]
+    with pytest.raises(StateFileError):
+        env.load_state(0, b"nothing")
+    assert env.active.tolist() == [False, True]  # as it was
+    put(env, board((1, 0, 0, 60, 60), (2, 60, 40, 9, 9)))
+    assert env.active.tolist() == [True, True]
 
 
 def test_time_runs_out(tmp_path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from puffer_envs.contract.records import Event
+from training.common import intrinsic
 from training.common.intrinsic import RND, EpisodicNovelty, IntrinsicConfig, milestone_bonus
 
 
@@ -61,11 +62,33 @@ def test_the_unit_of_surprise_is_the_deviation_of_the_discounted_sum(monkeypatch
     np.testing.assert_allclose(rnd.reward(torch.zeros(2, 4), everyone(2)), np.array([2.0, 4.0]) / 2.625**0.5, rtol=1e-6)
 
 
+def test_the_unit_of_surprise_forgets_what_is_long_ago(monkeypatch):
+    """Each new sum weighs 1, and all that came before at most as much as the window is long."""
+    monkeypatch.setattr(intrinsic, "RND_WINDOW", 4)
+    rnd = RND(2, 4, IntrinsicConfig(rnd_gamma=0.0), "cpu")  # the sums are the errors
+    rnd.moments[2] = 0.0
+    errors = np.random.default_rng(0).random((9, 2)) * np.linspace(9, 1, 9)[:, None]
+    told = iter(errors)
+    monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.from_numpy(next(told)))
+    first = second = weight = 0.0  # moments about zero
+    for pair in errors:
+        weight = min(weight, 4.0)
+        first = (weight * first + pair.sum()) / (weight + 2)
+        second = (weight * second + (pair**2).sum()) / (weight + 2)
+        weight += 2
+        wanted = np.minimum(pair / np.sqrt(second - first**2), rnd.clip)
+        np.testing.assert_allclose(rnd.reward(torch.zeros(2, 4), everyone(2)), wanted, rtol=1e-5)
+
+
 def test_rows_without_a_worker_leave_the_unit_of_surprise_as_it_is(monkeypatch):
     rnd = RND(2, 4, IntrinsicConfig(rnd_gamma=0.5), "cpu")
     monkeypatch.setattr(rnd, "_error", lambda predictor, features: torch.tensor([1.0, 1e6]))
     rnd.reward(torch.zeros(2, 4), np.array([True, False]))
     assert rnd.returns.tolist() == [1.0, 0.0]
+    alone = RND(1, 4, IntrinsicConfig(rnd_gamma=0.5), "cpu")
+    monkeypatch.setattr(alone, "_error", lambda predictor, features: torch.tensor([1.0]))
+    alone.reward(torch.zeros(1, 4), everyone(1))
+    assert rnd.moments.tolist() == alone.moments.tolist()
     before = rnd.moments.copy()
     rnd.reward(torch.zeros(2, 4), np.zeros(2, np.bool_))
     assert rnd.moments.tolist() == before.tolist()
@@ -78,13 +101,19 @@ def test_a_resumed_predictor_learns_at_the_rate_that_it_is_given():
 
 
 def test_the_predictor_that_rewards_changes_only_when_published():
+    torch.manual_seed(0)
     rnd = RND(4, 4, IntrinsicConfig(), "cpu")
+    rnd.moments[1] = 100.0  # so that nothing is clipped
     batch = torch.randn(4, 4)
-    before = rnd._error(rnd.acting, batch)
+
+    def rewards() -> list[float]:
+        return deepcopy(rnd).reward(batch, np.zeros(4, np.bool_)).tolist()  # the statistics stay as they are
+
+    before = rewards()
     rnd.update(batch)
-    assert torch.equal(rnd._error(rnd.acting, batch), before)
+    assert rewards() == before
     rnd.publish()
-    assert not torch.equal(rnd._error(rnd.acting, batch), before)
+    assert np.less(rewards(), before).all()
 
 
 def test_rnd_resumes_exactly():

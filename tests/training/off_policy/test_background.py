@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -46,6 +47,35 @@ def test_curiosity_learns_on_the_features_of_the_network_that_acts(sync):
     _, features = dqn.update(batch)
     learner.close()
     torch.testing.assert_close(features, acting)
+
+
+def test_what_was_learned_acts_and_rewards_from_its_taking_on():
+    learner, batch = some_batch()
+
+    def published() -> list[bool]:
+        pairs = ((learner.algorithm.acting, learner.algorithm.target), (learner.rnd.acting, learner.rnd.predictor))
+        return [all(map(torch.equal, one.parameters(), other.parameters())) for one, other in pairs]
+
+    assert published() == [True, True]
+    learner.start(batch)
+    learner._running.result()
+    assert published() == [False, False]
+    assert learner.take()["rnd_loss"] > 0
+    assert published() == [True, True]
+    assert learner.take() is None
+    learner.close()
+
+
+def test_an_update_that_nobody_has_taken_is_taken_after_a_resume():
+    ours, batch = some_batch()
+    theirs, _ = some_batch()
+    theirs.load_state_dict(deepcopy(ours.state_dict()))
+    assert theirs.take() is None
+    ours.start(batch)
+    theirs.load_state_dict(deepcopy(ours.state_dict()))
+    assert (theirs.started, theirs.take()) == (1, ours.take())
+    for learner in (ours, theirs):
+        learner.close()
 
 
 def test_a_resumed_learner_learns_at_the_rate_that_it_is_given():

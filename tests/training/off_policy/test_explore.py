@@ -63,6 +63,13 @@ def test_a_random_action_goes_on_until_it_is_over_or_the_episode_is():
     assert chosen == [[5, 0], [5, 0], [5, 0], [0, 0]]
 
 
+def test_no_random_action_begins_while_another_goes_on():
+    random, rng = explorer(200), np.random.default_rng(0)
+    random.left[:], random.action[:] = 3, 5
+    chosen = [random.choose(np.zeros(200, np.int32), np.ones(200), rng) for _ in range(4)]
+    assert [(actions == 5).all() for actions in chosen] == [True, True, True, False]
+
+
 def test_a_row_without_new_places_explores_until_it_finds_one():
     random = explorer(2, boredom=3, epsilon_bored=0.5, epsilon_base=0.1, epsilon_alpha=0.0, epsilon_ramp=1)
     for _ in range(3):
@@ -71,6 +78,14 @@ def test_a_row_without_new_places_explores_until_it_finds_one():
     np.testing.assert_allclose(random.epsilon(10), [0.5, 0.1])
     random.observe(np.array([True, True]))
     np.testing.assert_allclose(random.epsilon(10), [0.1, 0.1])
+
+
+def test_boredom_ends_with_its_episode():
+    random = explorer(2, boredom=2, epsilon_bored=0.5, epsilon_base=0.1, epsilon_alpha=0.0, epsilon_ramp=1)
+    for _ in range(2):
+        random.observe(np.array([False, False]))
+    random.forget(np.array([1]))
+    np.testing.assert_allclose(random.epsilon(10), [0.5, 0.1])
 
 
 def test_exploration_goes_on_after_a_resume():

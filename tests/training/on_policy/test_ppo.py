@@ -94,6 +94,18 @@ def test_explained_variance_by_hand():
     assert explained_variance(torch.tensor([0.0, 1.0, 5.0]), torch.tensor([0.0, 2.0, 9.0]), mask) == pytest.approx(0.75)
 
 
+def test_the_explained_variance_of_an_update_is_that_of_the_values_that_acted():
+    learner = make_learner("corridor", False)
+    collect(learner)
+    rollout = learner.rollout
+    rollout.mask[:, 3] = False
+    _, returns = rollout.advantages(SETTINGS.gamma, SETTINGS.gae_lambda)
+    seen, values = (each[rollout.mask].numpy() for each in (returns, rollout.values))
+    figures = learner.ppo.update(rollout, 0.0)
+    assert figures["explained_variance"] == pytest.approx(1 - (seen - values).var() / seen.var(), rel=1e-4)
+    assert explained_variance(torch.zeros(2), torch.ones(2), torch.tensor([True, True])).isnan()
+
+
 # -- learning --------------------------------------------------------------------------------------------------------
 class TinyActorCritic(ActorCritic):
     """All fields of a row, one hidden layer, a memory if wanted; a head for whatever the actions are."""
