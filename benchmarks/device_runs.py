@@ -22,7 +22,7 @@ from training.run.build import build
 from training.run.run import Run
 
 RESUMED = 1e-2  # largest error of what follows a checkpoint: an update of Adam enlarges what rounding left
-FOLLOWED = 12  # decisions after a checkpoint, with an update among them
+FOLLOWED = 20  # decisions after a checkpoint, with an update among them
 SEGMENT = 8  # decisions between two updates of these runs
 SMALL_RUN = (
     *("--num-envs", "4", "--num-workers", "auto", "--evaluation.interval", "0", "--dashboard", "plain"),
@@ -30,7 +30,7 @@ SMALL_RUN = (
 )
 SEGMENTS = {
     "ppo": ("--learner.num-steps", str(SEGMENT)),
-    "dqn": ("--learner.learning-starts", "64", "--learner.replay-size", "4096"),
+    "dqn": ("--learner.learning-starts", "64", "--learner.replay-size", "4096", "--batch-size", str(4 * SEGMENT)),
 }
 SAMPLED_S = 0.5  # between two looks at the device
 
@@ -91,7 +91,8 @@ class Watch:
     """Looks at the device's utilisation, %, in a thread of its own, while the context lasts."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.seen = device, [float(x) for x in ()]
+        self.device = device
+        self.seen: list[float] = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._look, daemon=True)
 
@@ -140,7 +141,9 @@ def resumed(game: str, saved_on: torch.device, goes_on: torch.device, folder: Pa
     name = f"{game}_{saved_on.type}"
     flags = [*flags, "--run-name", name]
     with built(game, saved_on, folder, flags) as run:
-        for _ in range(3 * SEGMENT // 2):  # the checkpoint lies within a segment
+        while not run.learner.trained:
+            _decide(run, Clock())
+        for _ in range(SEGMENT // 2):  # the checkpoint lies within a segment
             _decide(run, Clock())
         run.save()
         reference = _follow(run)
