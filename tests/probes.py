@@ -14,9 +14,9 @@ from gymnasium import spaces
 
 from puffer_envs.contract import state_file
 from puffer_envs.contract.batched import BatchedEnv
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.state_file import StateFileError
 from puffer_envs.kit import rng
 from puffer_envs.kit.draw import text, upscale

@@ -34,7 +34,7 @@ class SingleEnv(gymnasium.Env):
         self.render_mode = render_mode
         self.layout = env.spec.layout
         self.observation_space = env.single_observation_space
-        self.action_space = env.single_action_space
+        self.action_space = env.spec.action_space
         self._fresh = False  # the environment has begun a new episode that nobody has seen
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
@@ -76,7 +76,7 @@ class BatchEnv(gymnasium.vector.VectorEnv):
         self.layout = env.spec.layout
         self.num_envs = env.num_envs
         self.single_observation_space = env.single_observation_space
-        self.single_action_space = env.single_action_space
+        self.single_action_space = env.spec.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
@@ -135,7 +135,7 @@ class AgentsEnv(ParallelEnv):
         return self.env.single_observation_space
 
     def action_space(self, agent: str) -> gymnasium.spaces.Space:
-        return self.env.single_action_space
+        return self.env.spec.action_space
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
         if seed is not None or not self._fresh:

@@ -8,9 +8,9 @@ import numpy as np
 
 from puffer_envs.contract import state_file
 from puffer_envs.contract.actions import check
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.hooks import Hooks
 from puffer_envs.contract.records import Episode, Event, FailedStart, Report, summarise
-from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from puffer_envs.kit.tally import add_up, clear, weigh
 
@@ -19,12 +19,10 @@ from puffer_envs.kit.tally import add_up, clear, weigh
 MAX_PENDING = 10_000
 
 
-class BatchedEnv(VectorEnv):
+class BatchedEnv(Hooks):
     """A game that steps all its rows in this process.
 
-    A game fills in the hooks `act`, `score`, `finish`, `observe`, `begin`, `write_world`, `read_world`, and names the
-    per-row arrays that make up a row in `row_arrays`. The order in which the hooks run is fixed in `step` and nowhere
-    else.
+    A game fills in the `Hooks`. The order in which they run is fixed in `send` and nowhere else.
 
     Args:
         seed: base seed; each environment's stream comes from (seed, first_env + index), so it does not depend on how
@@ -70,69 +68,6 @@ class BatchedEnv(VectorEnv):
         self._steps_since_report = 0
         self._ended = np.zeros(3, np.float64)  # episodes, sum of lengths, sum of returns
         self._term_sums = np.zeros(k, np.float64)
-
-    # -- hooks: what a game is -----------------------------------------------------------------------------------
-    def act(self) -> None:
-        """Apply ``self.actions`` to every row."""
-        raise NotImplementedError
-
-    def score(self) -> None:
-        """Write unweighted reward terms of this step into ``self.reward_terms`` [N, K] (cleared beforehand)."""
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Set ``self.terminals`` and ``self.truncations`` (cleared beforehand) for rows whose episode ends."""
-        raise NotImplementedError
-
-    def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
-        """Write the observations of ``rows`` (indices) into ``out`` [N, ...] at the same indices."""
-        raise NotImplementedError
-
-    def begin(self, env: int, state: bytes | None) -> None:
-        """Put one environment at the start of an episode: a new game, or the world in ``state``.
-
-        Fresh episode memory, and the loaded world's totals taken as the reward baseline.
-
-        Raises:
-            state_file.StateFileError: the state cannot be loaded and the environment is as it was.
-        """
-        raise NotImplementedError
-
-    def begin_new(self, envs: np.ndarray) -> None:
-        """New games of several environments (indices), as `begin` one by one; fast games do it in one call."""
-        for env in envs.tolist():
-            self.begin(env, None)
-
-    def write_world(self, env: int) -> bytes:
-        """The world of one environment: what `begin` reads."""
-        raise NotImplementedError
-
-    @staticmethod
-    def pack_state(state: bytes) -> bytes:
-        """A savestate as it shall be kept for `begin`: as it is, or in a smaller form that `begin` reads too.
-
-        Packing what is packed changes nothing: the pool packs a state once, before it goes to all workers.
-        """
-        return state
-
-    def can_begin(self, env: int) -> bool:
-        """Whether an episode could begin in the world of an environment as it is now; not where its end is reached."""
-        return True
-
-    def prepare(self) -> None:
-        """Work ahead by a few milliseconds: a worker calls it when it has nothing to do. It changes no result."""
-
-    def row_arrays(self) -> dict[str, np.ndarray]:
-        """The game's own arrays of first axis num_envs (or N) that make up a row beside its world."""
-        return {}
-
-    def summary(self, row: int) -> dict[str, Any]:
-        """The game's own facts of a row whose episode ends, for `Episode.summary`."""
-        return {}
-
-    def metrics(self) -> dict[str, float]:
-        """The game's own figures for the periodic info dict, as means over its rows; called once a report."""
-        return {}
 
     # -- the step ------------------------------------------------------------------------------------------------
     def reset(self, seed: int | None = None) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -337,14 +272,6 @@ class BatchedEnv(VectorEnv):
             array[part] = arrays[name]
         self.start_state[env] = start
         self.next_start[env] = following
-
-    def read_world(self, env: int, world: bytes) -> None:
-        """Put one environment's world back exactly as `write_world` saw it, without beginning an episode.
-
-        Raises:
-            state_file.StateFileError: the world is damaged; the environment is as it was.
-        """
-        raise NotImplementedError
 
     def _row_parts(self, env: int) -> Sequence[tuple[str, np.ndarray, slice]]:
         """Name, array and the part of it that belongs to one environment, of all that a snapshot holds."""

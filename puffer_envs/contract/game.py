@@ -1,46 +1,18 @@
-"""What a game says of itself before a single environment exists."""
+"""What a game says of itself to the rest of the house."""
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 
-from puffer_envs.contract.actions import ActionSpec
-from puffer_envs.contract.layout import ObsLayout
-from puffer_envs.contract.milestone import Milestone
-
-if TYPE_CHECKING:
-    from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.spec import EnvSpec
+from puffer_envs.contract.vector_env import VectorEnv
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class EnvSpec:
-    """What the rows of a game are."""
-
-    name: str
-    layout: ObsLayout
-    action_space: spaces.Space
-    reward_weights: dict[str, float]  # term -> weight, in the order of the columns of `reward_terms`
-    milestones: tuple[Milestone, ...] = ()
-    agents_per_env: int = 1
-    texts: tuple[str, ...] = ()  # that the rows of the observations refer to by number
-
-    @cached_property
-    def action(self) -> ActionSpec:
-        """What an action is.
-
-        Raises:
-            ValueError: learners know no actions of this space.
-        """
-        return ActionSpec.of(self.action_space)
 
 
 # -- what a game leaves out, as functions ------------------------------------------------------------------------------
@@ -108,7 +80,7 @@ class Game:
     """NamedTuple of the settings, all with defaults."""
     spec: Callable[[Any], EnvSpec]
     """``spec(config)``: what the rows are; ValueError where no environment can be made of the settings."""
-    make: Callable[..., "VectorEnv"]
+    make: Callable[..., VectorEnv]
     """``make(config, num_envs, *, seed, first_env, report_interval, buf)``: the environments, as a rule the
     `BatchedEnv` itself. Workers get it pickled, by its name."""
     presets: Mapping[str, Any] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.spec import EnvSpec
 
 
 class Event(NamedTuple):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.records import Episode, Event, FailedStart
+from puffer_envs.contract.spec import EnvSpec
 
 if TYPE_CHECKING:
     from pufferlib.pufferlib import PufferEnv
@@ -96,7 +96,8 @@ class VectorEnv(PufferEnv):
         high = 255 if layout.dtype == np.uint8 else np.inf
         low = 0 if layout.dtype == np.uint8 else -np.inf
         self.single_observation_space = spaces.Box(low, high, (layout.size,), layout.dtype)
-        self.single_action_space = spec.action_space
+        keys = spec.action.kind == "multi_binary"  # which PufferLib knows as choices of two
+        self.single_action_space = spaces.MultiDiscrete(np.full(spec.action.shape, 2)) if keys else spec.action_space
         buf = buf if buf is not None else allocate_buffers(spec, num_envs)
         super().__init__(buf)
         self.final_observations = buf["final_observations"]

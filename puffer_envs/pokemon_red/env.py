@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs.contract.batched import BatchedEnv
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from puffer_envs.kit.process import in_worker, usable_cores
 from puffer_envs.pokemon_red import kernels, observe, ram, render, rewards

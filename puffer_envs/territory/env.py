@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs.contract.batched import BatchedEnv
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from puffer_envs.kit.process import usable_cores
 from puffer_envs.territory import kernels, maps, observe, relief, render, rewards, views, world

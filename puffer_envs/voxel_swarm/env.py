@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium import spaces
 
 from puffer_envs.contract.batched import BatchedEnv
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from puffer_envs.voxel_swarm import kernels, observe, render, rewards, shapes, step, world
 from puffer_envs.voxel_swarm.config import (

@@ -13,8 +13,8 @@ import numpy as np
 
 from puffer_envs.contract.actions import check
 from puffer_envs.contract.batched import MAX_PENDING, BatchedEnv, starts_of
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.records import Episode, Event, FailedStart, Report, summarise
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv, allocate_buffers
 from puffer_envs.workers import fork_server
 from puffer_envs.workers.supervision import Limits, Phase, Supervisor, Worker, WorkerError

@@ -24,11 +24,12 @@ from puffer_envs.territory.config import Config as TerritoryConfig
 from puffer_envs.territory.env import Territory
 from puffer_envs.voxel_swarm.config import Config as VoxelConfig
 from puffer_envs.voxel_swarm.env import VoxelSwarm
+from tests.action_probes import ALL_PROBES
 from tests.probes import PROBES
 
 BUFFERS = (
     *("observations", "rewards", "terminals", "truncations", "masks", "actions", "teacher_actions"),
-    *("final_observations", "reward_terms", "milestones_held", "novelty_keys"),
+    *("final_observations", "reward_terms", "milestones_held", "novelty_keys", "active"),
 )
 
 
@@ -45,7 +46,7 @@ class Game(NamedTuple):
 
 
 def _probe(name: str, **options: Any) -> Game:
-    probe = PROBES[name]
+    probe = ALL_PROBES[name]
     return Game(lambda num_envs, **kwargs: probe.make(probe.config, num_envs, **kwargs), **options)
 
 
@@ -72,6 +73,9 @@ GAMES = {
     "truncated_walk": _probe("truncated_walk", markov=True),
     "pair": _probe("pair"),
     "dice": _probe("dice"),
+    "keys_corridor": _probe("keys_corridor", seed_shows=False, markov=True),
+    "parts_corridor": _probe("parts_corridor", seed_shows=False, markov=True),
+    "target": _probe("target"),
     "voxel_swarm": Game(_voxel_swarm, markov=True),
     "territory": Game(_territory, many=65, steps=26),
 }
@@ -114,6 +118,8 @@ class Actions:
             return random.integers(self.space.n)
         if isinstance(self.space, spaces.MultiDiscrete):
             return random.integers(self.space.nvec)
+        if isinstance(self.space, spaces.MultiBinary):
+            return random.integers(0, 2, self.space.shape)
         return random.uniform(np.maximum(self.space.low, -1), np.minimum(self.space.high, 1))
 
 
@@ -152,6 +158,7 @@ def test_spaces_shapes_and_dtypes(game: Game) -> None:
         "terminals": ((n,), np.bool_),
         "truncations": ((n,), np.bool_),
         "masks": ((n,), np.bool_),
+        "active": ((n,), np.bool_),
         "reward_terms": ((n, len(spec.reward_weights)), np.float32),
         "milestones_held": ((n, len(spec.milestones)), np.bool_),
         "novelty_keys": ((n,), np.uint64),
@@ -160,6 +167,7 @@ def test_spaces_shapes_and_dtypes(game: Game) -> None:
         assert getattr(env, name).shape == shape, name
         assert getattr(env, name).dtype == dtype, name
     assert env.masks.all()
+    assert env.active.all()
     result = env.step(Actions(env)())
     assert all(a is b for a, b in zip(result, (*(getattr(env, x) for x in BUFFERS[:4]), env.infos), strict=True))
     assert all(row in env.single_observation_space for row in env.observations)
@@ -175,6 +183,7 @@ def test_one_and_many(game: Game, num_envs: str) -> None:
         assert not (env.terminals & env.truncations).any()
 
 
+@pytest.mark.parametrize("game", sorted(registry.TABLE), indirect=True)
 def test_an_action_out_of_range_does_nothing(game: Game) -> None:
     """All of them leave the same world behind, and no process dies of it."""
     worlds = []
@@ -193,8 +202,9 @@ def test_the_door_refuses_what_is_no_action(game: Game) -> None:
     env = game.make(2)
     env.reset(seed=1)
     shape = env.actions.shape
+    wrong = "integers" if env.spec.action.parts else "floats"
     for actions, words in (
-        (np.zeros(shape), "integers"),
+        (np.full(shape, 0.5) if env.spec.action.parts else np.full(shape, "a"), wrong),
         (np.zeros(shape[1:], np.int32), "shape"),
         (np.zeros((1, *shape), np.int32), "shape"),
         (np.zeros((shape[0] + 1, *shape[1:]), np.int32), "shape"),
@@ -575,6 +585,7 @@ def test_mistyped_names_get_a_hint() -> None:
 PROBES_PROGRAM = """
 import hashlib
 from tests.contract.test_contract import GAMES, play
+from tests.action_probes import ALL_PROBES
 from tests.probes import PROBES
 for name in PROBES:
     env = GAMES[name].make(3, seed=1)

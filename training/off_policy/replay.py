@@ -13,7 +13,7 @@ from torch import Tensor
 
 from policies.actions import stored
 from policies.protocol import Network
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.spec import EnvSpec
 from training.common.history import history_span, stack_history, torch_dtype
 
 # Records between two stored recurrent states, at the most.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from policies.actions import stored
 from policies.protocol import ActorCritic
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.spec import EnvSpec
 from training.common.acting import Seen
 from training.common.history import torch_dtype
 from training.on_policy.returns import gae

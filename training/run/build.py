@@ -9,7 +9,7 @@ import torch
 from curriculum.manager import CurriculumManager
 from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
-from puffer_envs.contract.game import EnvSpec
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
 from training.common.learner import Learner

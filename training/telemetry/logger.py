@@ -8,9 +8,7 @@ import logging
 import math
 import os
 import sys
-import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,102 +30,15 @@ from training.telemetry.records import (
     log_line,
     plain,
 )
+from training.telemetry.scalars import Scalars
+from training.telemetry.text_file import TextFile
 
 Echo = Callable[[str, str], None]  # (kind, text); kind is "episode", "log", "message" or "warning"
 
-# metric of ours -> the name under which people look for it in TensorBoard
-KNOWN_NAMES = {
-    "episode/return_env": "rollout/ep_rew_mean",
-    "episode/length": "rollout/ep_len_mean",
-    "learner/loss": "train/loss",
-    "sps/total": "time/fps",
-}
 PACKAGES = ("pufferswarm", "training", "curriculum", "puffer_envs", "policies")  # their INFO messages are worth a line
-FLUSH_BYTES = 1 << 16
-MAX_PENDING_BYTES = 1 << 22  # lines that a full disk may keep waiting
 WARNING_PAUSE = 60.0  # seconds
 # Lines of episodes: so many at once, so many a second in the long run. Fast games end hundreds a second.
 EPISODE_BURST, EPISODE_LINES = 256, 8
-
-
-# -- files that only grow ------------------------------------------------------------------------------------------
-class _TextFile:
-    """Appends lines, whole ones only. When the disk refuses, lines wait a while and the run goes on."""
-
-    def __init__(self, path: Path, complain: Callable[[str], None], header: str = "") -> None:
-        self.path, self.complain, self.header = path, complain, header
-        self.descriptor: int | None = None
-        self.size = path.stat().st_size if path.exists() else 0
-        self.pending: list[bytes] = []
-        self.pending_bytes = 0
-        self.lock = threading.Lock()
-
-    def write(self, text: str) -> None:
-        data = text.encode()
-        with self.lock:
-            self.pending.append(data)
-            self.pending_bytes += len(data)
-            full = self.pending_bytes >= FLUSH_BYTES
-        if full:
-            self.flush()
-
-    def flush(self, sync: bool = False) -> None:
-        with self.lock:
-            try:
-                if self.pending:
-                    self._append(b"".join(self.pending))
-                    self._forget()
-                if sync and self.descriptor is not None:
-                    os.fsync(self.descriptor)
-            except OSError as error:
-                self.complain(f"cannot write {self.path.name}: {error.strerror}; training goes on without it")
-                self._cut(self.size)
-                if self.pending_bytes > MAX_PENDING_BYTES:
-                    self._forget()
-
-    def truncate(self, size: int) -> None:
-        """Go back to what the file was when it had `size` bytes."""
-        with self.lock:
-            self._forget()
-            if self.size < size:
-                self.complain(f"{self.path.name} lacks {size - self.size} bytes that its checkpoint knows of")
-            elif self.size > size:
-                try:
-                    os.truncate(self.path, size)
-                except OSError as error:
-                    self.complain(f"cannot cut {self.path.name} back to its checkpoint: {error.strerror}")
-                else:
-                    self.size = size
-
-    def close(self) -> None:
-        self.flush()
-        with self.lock:
-            if self.descriptor is not None:
-                os.close(self.descriptor)
-                self.descriptor = None
-
-    def _append(self, data: bytes) -> None:
-        if self.descriptor is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self.size = os.fstat(self.descriptor).st_size
-        if self.size == 0:
-            data = self.header.encode() + data
-        elif os.pread(self.descriptor, 1, self.size - 1) != b"\n":  # a crash tore the last line
-            data = b"\n" + data
-        view, written = memoryview(data), 0
-        while written < len(data):
-            written += os.write(self.descriptor, view[written:])
-        self.size += written
-
-    def _cut(self, size: int) -> None:
-        if self.descriptor is not None:
-            with suppress(OSError):
-                os.ftruncate(self.descriptor, size)
-
-    def _forget(self) -> None:
-        self.pending.clear()
-        self.pending_bytes = 0
 
 
 class _LogHandler(logging.Handler):
@@ -175,17 +86,13 @@ class RunLogger:
         self.step = -1  # newest step that was logged
         self._allowance, self._allowed_at = float(EPISODE_BURST), time.monotonic()
         self._complained: dict[str, float] = {}  # first words -> when, so that no warning repeats within a minute
-        self.text = _TextFile(run_dir / "train.log", self._complain)
-        self.files = {name: _TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
+        self.text = TextFile(run_dir / "train.log", self._complain)
+        self.files = {name: TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
         self.own_columns = {name: own_columns.get(name, ()) for name in TABLES}
         for name, record in TABLES.items():
-            self.files[name] = _TextFile(
-                run_dir / name, self._complain, csv_row(header(record, self.own_columns[name]))
-            )
+            self.files[name] = TextFile(run_dir / name, self._complain, csv_row(header(record, self.own_columns[name])))
         self._progress = ""  # all of progress.csv
-        self._writer: Any = None
-        self._tensorboard = True
-        self._purge_step: int | None = None
+        self.scalars = Scalars(run_dir / "tensorboard", self._complain)
         self._handler = _LogHandler(self)
         logging.getLogger().addHandler(self._handler)
         for name in PACKAGES:
@@ -204,13 +111,13 @@ class RunLogger:
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Figures of the run, of nothing but the seed: no time, no speed. Flushes all files."""
         self.files["metrics.jsonl"].write(json.dumps(plain({"step": step, **values})) + "\n")
-        self._scalars(step, values)
+        self._show_scalars(step, values)
         self.flush()
 
     def timing(self, step: int, values: Mapping[str, float]) -> None:
         """Speeds and times, kept apart from what can be compared between runs."""
         self.files["timing.jsonl"].write(json.dumps(plain({"step": step, "time": time.time(), **values})) + "\n")
-        self._scalars(step, values)
+        self._show_scalars(step, values)
 
     def episode(self, record: EpisodeRecord, theta: tuple[str, float] | None = None) -> None:
         """A finished episode: a row of episodes.csv and its line, unless there are too many to be read."""
@@ -252,7 +159,7 @@ class RunLogger:
         for name, file in self.files.items():
             file.truncate(state.get("offsets", {}).get(name, 0))
         self.step = state.get("step", -1)
-        self._purge_step = self.step + 1
+        self.scalars.purge_step = self.step + 1
         self._progress = state.get("progress", "")
         self._write_progress()
 
@@ -268,10 +175,7 @@ class RunLogger:
         logging.captureWarnings(False)
         for file in (self.text, *self.files.values()):
             file.close()
-        if self._writer is not None:
-            with suppress(Exception):  # a full disk, once more
-                self._writer.close()
-            self._writer = None
+        self.scalars.close()
 
     def __enter__(self) -> "RunLogger":
         return self
@@ -316,24 +220,6 @@ class RunLogger:
         except OSError as error:
             self._complain(f"cannot write {path.name}: {error.strerror}; training goes on without it")
 
-    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def _show_scalars(self, step: int, values: Mapping[str, float]) -> None:
         self.step = max(self.step, step)
-        if not self._tensorboard:
-            return
-        try:
-            writer = self._tensorboard_writer()
-            for name, value in values.items():
-                writer.add_scalar(name, value, step)
-                if name in KNOWN_NAMES:
-                    writer.add_scalar(KNOWN_NAMES[name], value, step)
-        except Exception as error:  # its writer thread fails in ways of its own when the disk is full
-            self._tensorboard = False
-            self._complain(f"no more TensorBoard in this run: {error}")
-
-    def _tensorboard_writer(self) -> Any:
-        if self._writer is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                from torch.utils.tensorboard import SummaryWriter
-            self._writer = SummaryWriter(str(self.run_dir / "tensorboard"), purge_step=self._purge_step, flush_secs=30)
-        return self._writer
+        self.scalars.write(step, values)

@@ -6,8 +6,8 @@ import torch
 from gymnasium import spaces
 
 from policies.protocol import Network
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.spec import EnvSpec
 from tests.reference.returns import history
 from training.common.history import History
 from training.off_policy.replay import SequenceReplay, stride_of

@@ -12,9 +12,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.contract.records import Episode, Event
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.pool import WorkerPool
 from tests.probes import PROBES

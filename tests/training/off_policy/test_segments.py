@@ -11,8 +11,8 @@ import torch
 from gymnasium import spaces
 
 from policies.protocol import Network
-from puffer_envs.contract.game import EnvSpec
 from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.spec import EnvSpec
 from training.off_policy.replay import SequenceReplay
 from training.off_policy.segments import SegmentFiles
 from training.store import checkpoint

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from policies.protocol import ActorCritic
 from policies.recurrent import GRU
 from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
-from tests.probes import PROBES
+from tests.action_probes import ALL_PROBES
 from training.on_policy.config import PPOConfig
 from training.on_policy.ppo import Minibatch, explained_variance, normalised, ppo_loss
 from training.on_policy.runner import OnPolicy
@@ -125,7 +126,7 @@ class TinyActorCritic(ActorCritic):
 def make_learner(probe: str, memory: bool, settings: PPOConfig = SETTINGS, seed: int = 0, steps: int = 1) -> OnPolicy:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    make, config, _, _ = PROBES[probe]
+    make, config, _, _ = ALL_PROBES[probe]
     env = make(config, ENVS, seed=seed)
     env.reset(seed)
     policy = TinyActorCritic(env.spec.layout, env.spec.action, memory)
@@ -163,10 +164,22 @@ def train(probe: str, steps: int, memory: bool, settings: PPOConfig = SETTINGS, 
         ("bandit", 10_000, False, 0.75),  # weighs chance
         ("corridor", 20_000, False, 0.9),  # credits an action that pays later
         ("memory", 40_000, True, 0.9),  # remembers what it no longer sees
+        ("keys_bandit", 20_000, False, 0.85),  # and the same with several keys at once,
+        ("keys_corridor", 40_000, False, 0.9),
+        ("parts_bandit", 20_000, False, 0.85),  # with several choices at once,
+        ("parts_corridor", 40_000, False, 0.9),
     ],
 )
 def test_masters(probe, steps, memory, wanted):
     assert train(probe, steps, memory)[0] >= wanted
+
+
+def test_a_number_is_learned_with_how_sure_it_is():
+    """Its deviation is free, and narrows as the means come near; 1 - 10 (.1 / 2)^2 would be .975."""
+    settings = replace(SETTINGS, learning_rate=1e-2, ent_coef=0.0)
+    score, learner, _ = train("target", 60_000, False, settings)
+    assert score >= 0.95
+    assert learner.policy.actor.log_std.item() < -1
 
 
 def test_a_truncation_is_no_end():

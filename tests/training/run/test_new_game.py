@@ -11,8 +11,9 @@ from gymnasium import spaces
 import train_big
 from puffer_envs import registry
 from puffer_envs.contract.batched import BatchedEnv
-from puffer_envs.contract.game import EnvSpec, Game
+from puffer_envs.contract.game import Game
 from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
 from training import evaluate
 from training.telemetry.records import read_jsonl

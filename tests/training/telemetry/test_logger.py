@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from puffer_envs import registry
-from training.telemetry import logger as logger_module
+from training.telemetry import text_file
 from training.telemetry.logger import EPISODE_BURST, RunLogger
 from training.telemetry.records import (
     EpisodeRecord,
@@ -69,13 +69,13 @@ def shown() -> list[tuple[str, str]]:
 @pytest.fixture
 def run(tmp_path: Path, shown: list[tuple[str, str]]) -> Iterator[RunLogger]:
     with RunLogger(tmp_path / "run", lambda kind, text: shown.append((kind, text)), OWN_COLUMNS) as logger:
-        logger._tensorboard = False  # its own tests turn it on
+        logger.scalars.enabled = False  # its own tests turn it on
         yield logger
 
 
 def resume(run_dir: Path, state: dict[str, Any]) -> RunLogger:
     logger = RunLogger(run_dir, lambda kind, text: None)
-    logger._tensorboard = False
+    logger.scalars.enabled = False
     logger.load_state_dict(state)
     return logger
 
@@ -297,8 +297,8 @@ def test_a_full_disk_costs_a_warning_a_minute_and_no_whole_line(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     clock = [1000.0]
-    monkeypatch.setattr(logger_module.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(logger_module.os, "write", full)
+    monkeypatch.setattr("training.telemetry.logger.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(text_file.os, "write", full)
     for _ in range(5):
         run.metrics(2, {"loss": 1.0})
     warned = [text for kind, text in shown if kind == "warning"]
@@ -307,7 +307,7 @@ def test_a_full_disk_costs_a_warning_a_minute_and_no_whole_line(
     run.metrics(2, {"loss": 1.0})
     assert len([text for kind, text in shown if kind == "warning"]) == 2
     assert (run.run_dir / "metrics.jsonl").read_bytes() == before  # nothing torn
-    monkeypatch.setattr(logger_module.os, "write", real)
+    monkeypatch.setattr(text_file.os, "write", real)
     run.metrics(3, {"loss": 1.0})
     assert len(read_jsonl(run.run_dir / "metrics.jsonl")) == 2 + 6 + 1  # those that waited came through
 
@@ -316,8 +316,8 @@ def test_what_waits_for_a_full_disk_is_bounded(run: RunLogger, monkeypatch: pyte
     def full(descriptor: int, data: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(logger_module.os, "write", full)
-    monkeypatch.setattr(logger_module, "MAX_PENDING_BYTES", 10_000)
+    monkeypatch.setattr(text_file.os, "write", full)
+    monkeypatch.setattr(text_file, "MAX_PENDING_BYTES", 10_000)
     for _ in range(3000):
         run.metrics(1, {"loss": 1.0})
     assert run.files["metrics.jsonl"].pending_bytes <= 10_000 + 100
@@ -374,7 +374,7 @@ def test_a_broken_tensorboard_is_given_up_with_a_warning(
         def close(self) -> None:
             raise RuntimeError
 
-    run._tensorboard, run._writer = True, Broken()
+    run.scalars.enabled, run.scalars.writer = True, Broken()
     run.metrics(1, {"loss": 1.0})
     run.metrics(2, {"loss": 1.0})
     assert [text for _, text in shown] == ["no more TensorBoard in this run: writer thread died"]
