@@ -274,7 +274,9 @@ def as_text(row: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.1e}" if value and abs(value) < 1e-2 else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+        return (
+            f"{value:.1e}" if value and abs(value) < 1e-2 else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+        )
     return "" if value is None else str(value)
 
 

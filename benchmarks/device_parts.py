@@ -133,7 +133,9 @@ def agreement(work: Problem, device: torch.device) -> Iterator[dict[str, Any]]:
         errors = {name: error(there[kind][name], x, floor) for name, x in reference.items()}
         worst = max(errors, key=errors.__getitem__)
         told = {"error": errors[worst], "worst": worst, "compared": len(errors), "tolerance": TOLERANCES[kind]}
-        yield {"what": kind} | told | {"ok": errors[worst] <= TOLERANCES[kind] and there[kind].keys() == reference.keys()}
+        yield (
+            {"what": kind} | told | {"ok": errors[worst] <= TOLERANCES[kind] and there[kind].keys() == reference.keys()}
+        )
 
 
 def _results(work: Work) -> dict[str, dict[str, Tensor]]:
@@ -185,7 +187,9 @@ def precisions(work: Problem, device: torch.device, seconds: float) -> Iterator[
                 ours.update()
                 gradients = ours.gradients()
                 reference = reference or gradients
-                flat = [torch.cat([part[key].float().flatten() for key in reference]) for part in (gradients, reference)]
+                flat = [
+                    torch.cat([part[key].float().flatten() for key in reference]) for part in (gradients, reference)
+                ]
                 took = milliseconds(ours.update, device, seconds)
         except (RuntimeError, NotImplementedError) as problem:
             yield {"what": name, "skipped": _first_line(problem)}

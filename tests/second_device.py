@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("meta")  # the one name that torch lets go backward without a backend
-COPIES = (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default)
+COPIES = (torch.ops.aten.copy_, torch.ops.aten._to_copy, torch.ops.aten.to)
 
 
 class There(Tensor):
@@ -42,7 +43,16 @@ class There(Tensor):
 
 
 class Generator(torch.Generator):
-    """Of the second device."""
+    """In the place of torch's own: of the second device, too."""
+
+    there: WeakValueDictionary[int, "Generator"] = WeakValueDictionary()  # by address: operations see a new wrapper
+
+    def __new__(cls, device: torch.device | str = "cpu") -> "Generator":
+        if torch.device(device) != DEVICE:
+            return super().__new__(cls, device)
+        generator = super().__new__(cls)
+        cls.there[generator._cdata] = generator
+        return generator
 
 
 class _Mode(TorchDispatchMode):
@@ -54,34 +64,40 @@ class _Mode(TorchDispatchMode):
 
 def _run(operation: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
-    there, goal = any(isinstance(each, There) for each in given), kwargs.get("device")
-    if there and operation not in COPIES:
-        if any(not isinstance(each, There) and each.dim() for each in given):
-            raise RuntimeError(f"{operation} was given tensors of two devices")
-        if not isinstance(kwargs.get("generator") or Generator(), Generator):
-            raise RuntimeError(f"{operation} was given a generator of another device")
+    there, copies = any(isinstance(each, There) for each in given), operation.overloadpacket in COPIES
+    if there and not copies:
+        _check(operation, given, kwargs.get("generator"))
     inner_args, inner_kwargs = tree_map(lambda x: x.inner if isinstance(x, There) else x, (args, kwargs))
+    goal = kwargs.get("device")
     if goal is not None:
         inner_kwargs["device"] = torch.device("cpu")
         there = torch.device(goal) == DEVICE
     result = operation(*inner_args, **inner_kwargs)
     if operation is torch.ops.aten.copy_.default:
         return args[0]
-    if not there:
-        return result
-    result = tree_map(lambda x: There(x) if isinstance(x, Tensor) else x, result)
-    return return_and_correct_aliasing(operation, args, kwargs, result) if given else result
+    if there:
+        result = tree_map(lambda x: There(x) if isinstance(x, Tensor) else x, result)
+    return return_and_correct_aliasing(operation, args, kwargs, result) if there and given and not copies else result
+
+
+def _check(operation: Any, given: list[Tensor], generator: torch.Generator | None) -> None:
+    if any(not isinstance(each, There) and each.dim() for each in given):
+        raise RuntimeError(f"{operation} was given tensors of two devices")
+    if generator is not None and generator._cdata not in Generator.there:
+        raise RuntimeError(f"{operation} was given a generator of another device")
 
 
 @contextmanager
 def second_device() -> Iterator[torch.device]:
     """The device, for as long as the context lasts, in this thread."""
-    make, optimizer = torch.Generator, import_module("torch.optim.optimizer")  # torch.optim hides its module
-
-    def generator(device: torch.device | str = "cpu") -> torch.Generator:
-        return Generator() if torch.device(device) == DEVICE else make(device)
-
+    optimizer = import_module("torch.optim.optimizer")  # which torch.optim hides
     with pytest.MonkeyPatch.context() as patch, _Mode():
-        patch.setattr(torch, "Generator", generator)
+        patch.setattr(torch, "Generator", Generator)
+        for name in (
+            "__enter__",
+            "__exit__",
+            "__call__",
+        ):  # in inference mode no wrapped tensor may be looked at in part
+            patch.setattr(torch.inference_mode, name, getattr(torch.no_grad, name))
         patch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: ["cpu", DEVICE.type])
         yield DEVICE

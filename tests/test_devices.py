@@ -30,10 +30,19 @@ from training.off_policy.runner import OffPolicy
 from training.on_policy.config import PPOConfig
 from training.on_policy.runner import OnPolicy
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")  # which is what is wanted
 CPU = torch.device("cpu")
 PPO_SETTINGS = PPOConfig(num_steps=6, num_minibatches=2, clip_vloss=True, target_kl=10.0)
 DQN_SETTINGS = DQNConfig(
-    n_step=2, sequence=4, burn_in=2, batch_size=32, replay_size=512, learning_starts=32, epsilon_ramp=100, boredom=4
+    n_step=2,
+    sequence=4,
+    burn_in=2,
+    batch_size=16,
+    replay_ratio=0.5,
+    replay_size=512,
+    learning_starts=32,
+    epsilon_ramp=100,
+    boredom=4,
 )
 
 
@@ -93,7 +102,7 @@ def test_a_distribution(away, name):
     numbers = torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
     results = []
     for device in (CPU, away):
-        x = numbers.to(device).requires_grad_()
+        x = numbers.clone().to(device).requires_grad_()
         d = KINDS[name](x)
         drawn = d.sample(torch.Generator(device).manual_seed(0))
         loss = d.log_prob(drawn).sum() + d.log_prob(d.mode()).sum()
@@ -134,7 +143,7 @@ def on(device: torch.device, x: Tensor) -> Tensor:
 def same(ours, theirs) -> None:
     assert len(ours) == len(theirs)
     for each, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(each, other, rtol=1e-4, atol=1e-6, equal_nan=True)
+        torch.testing.assert_close(each, other, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------
@@ -212,9 +221,9 @@ def compare(make_env, make_network, make_learner, away, steps) -> None:
         env.reset(0)
         learner = make_learner(env, make_network(env.spec.layout, env.spec.action), device)
         figures = run(learner, steps)
-        assert len(figures) > 1
         learner.load_state_dict(*saved(learner))
         figures += run(learner, steps)
+        assert len(figures) > 2
         learner.player(env, 0).advance()
         results.append([torch.tensor(list(each.values())) for each in figures])
         learner.close()
@@ -262,5 +271,5 @@ def test_a_game(away, game):
         return policy_registry.make_policy(described.network, layout, action, "slim")
 
     options = {"map_size": 128, "num_maps": 1} if game == "territory" else {}
-    learner = ppo if described.learners[0] == "ppo" else dqn
-    compare(lambda: env_registry.make(game, 2, num_workers=0, **options), network, learner, away, 40)
+    learner, steps = (ppo, 14) if described.learners[0] == "ppo" else (dqn, 40)
+    compare(lambda: env_registry.make(game, 2, num_workers=0, **options), network, learner, away, steps)
