@@ -9,7 +9,7 @@ is stricter than a GPU with indices, which a GPU takes from the CPU, but waits f
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import pytest
@@ -45,7 +45,8 @@ class There(Tensor):
 class Generator(torch.Generator):
     """In the place of torch's own: of the second device, too."""
 
-    there: WeakValueDictionary[int, "Generator"] = WeakValueDictionary()  # by address: operations see a new wrapper
+    # By address: an operation is given a new wrapper
+    there: ClassVar[WeakValueDictionary[int, "Generator"]] = WeakValueDictionary()
 
     def __new__(cls, device: torch.device | str = "cpu") -> "Generator":
         if torch.device(device) != DEVICE:
