@@ -44,7 +44,7 @@ def loop(run: Run, signals: StopSignals) -> None:
         return signals.requested is not None
 
     learner, ledger = run.learner, run.ledger
-    if run.evaluation_pending and run.evaluate(stop):
+    if run.evaluator.pending and run.evaluate(stop):
         run.save(best=True)
     while ledger.global_step < run.config.total_steps and not stop():
         before = ledger.global_step

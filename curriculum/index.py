@@ -106,6 +106,8 @@ def record_of(entry: StateEntry) -> dict[str, Any]:
     """An entry as it stands in the file."""
     record: dict[str, Any] = {}
     for key, value in asdict(entry).items():
+        if key in LATER and not value:
+            continue
         record |= value if key == "facts" else {ON_DISK.get(key, key): value}
     return record
 

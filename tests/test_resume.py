@@ -22,7 +22,7 @@ def weights(folder: Path) -> str:
     assert loaded.step == STEPS
     digest = hashlib.sha256()
     for part in ("policy", "target"):
-        for name, tensor in sorted(loaded.parts["learner"]["dqn"][part].items()):
+        for name, tensor in sorted(loaded.parts["learner"]["algorithm"][part].items()):
             digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()
 
@@ -79,7 +79,7 @@ def test_the_control_notices_what_a_checkpoint_leaves_out(whole, tmp_path):
     assert run_until(tmp_path, 800, signal.SIGTERM) == 143
     folder = tmp_path / "runs" / "one" / "checkpoints"
     newest = checkpoint.load(checkpoint.latest_valid(folder))
-    newest.parts["collector"]["rng"]["state"]["state"] ^= 1
+    newest.parts["collector"]["behaviour"]["rng"]["state"]["state"] ^= 1
     checkpoint.save(folder, newest.step, newest.parts, link_files=list(newest.files.values()))
     done = run(*FLAGS, "--total-steps", str(STEPS), "--resume", folder=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -124,7 +124,7 @@ class OnPolicy:
         # Nothing follows for a row that is learned from no more, though its game may go on.
         retired = active & ~env.active & ~acting.episode_start
         results = (env.rewards, env.terminals | retired, acting.episode_start | retired, step.alive & active)
-        rollout.receive(self.t, *map(acting.to_device, results))
+        rollout.receive(self.t, *[acting.to_device(result) for result in results])
         self._bootstrap(np.flatnonzero(env.truncations & env.masks))
         self.t += 1
         return step

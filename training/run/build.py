@@ -169,7 +169,7 @@ def _environment_bytes(config: RunConfig) -> int:
     pools = [(config.game, config.num_envs)]
     pools += [(config.game._replace(**settings), config.evaluation.episodes) for settings in tests]
     if config.video_interval > 0:
-        pools.append((config.game, 1))  # see `Run._test_env`
+        pools.append((config.game, 1))  # see `Evaluator._env`
     workers = sum(min(_num_workers(config), num_envs) for _, num_envs in pools)
     measure = env_registry.resolve(config.env).memory_bytes
     return workers * preflight.WORKER_BYTES + sum(measure(game, num_envs) for game, num_envs in pools)

@@ -1,9 +1,8 @@
-"""A run: its parts, and what it does besides stepping and learning — reporting, evaluating, filming, saving."""
+"""A run: its parts, and what it does besides stepping and learning — reporting, saving."""
 
 import contextlib
 import logging
-from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,15 +13,13 @@ import torch
 from curriculum.manager import CurriculumManager
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
-from puffer_envs.workers.supervision import WorkerError
 from training.common.clock import Clock
 from training.common.learner import Learner, NonFiniteError
 from training.common.ledger import Step
 from training.evaluation import video
-from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, frames_of_episode
 from training.run import cli
 from training.run.config import RunConfig
-from training.run.environments import make_test_env
+from training.run.evaluator import Evaluator
 from training.store import checkpoint
 from training.store.lock import RunLock
 from training.telemetry import report
@@ -33,10 +30,6 @@ from training.telemetry.panels import EPISODES
 from training.telemetry.records import own_columns
 
 log = logging.getLogger(__name__)
-
-VIDEO_STEPS = 600  # decisions of a filmed episode at the most
-VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
-BEST_OF = 5  # evaluations whose mean is the figure of the run
 
 
 class Run:
@@ -59,17 +52,12 @@ class Run:
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
-        self.evaluations = 0
-        self.evaluation_pending = False
-        self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
-        self.best = -np.inf
         self.timed_step, self.timed_trained = 0, 0  # where the clocks were last read
         self.timed_busy, self.timed_env = 0.0, 0.0
         self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
         self.dashboard = Dashboard(self.data, config.dashboard)
         self.logger = RunLogger(self.folder, self.dashboard.show, own_columns(self.game))
-        self.videos = video.VideoWorker()
-        self.test_envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
+        self.evaluator = Evaluator(config, self.game, self.logger, self.folder)
 
     # -- the course of a run ---------------------------------------------------------------------------------------
     def __enter__(self) -> "Run":
@@ -81,9 +69,8 @@ class Run:
     ) -> None:
         self.dashboard.stop()
         self.learner.close()
-        self.videos.close()
-        for env in (self.env, *self.test_envs.values()):
-            env.close()
+        self.evaluator.close()
+        self.env.close()
         self.logger.__exit__(kind, error, trace)
         self.lock.release()
 
@@ -180,70 +167,14 @@ class Run:
 
     # -- evaluating ------------------------------------------------------------------------------------------------
     def evaluate(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Play the evaluation episodes; whether the mean of the last five is the best so far.
-
-        Where `stop` says so it breaks off and stays pending: the run that is resumed plays it first.
-        """
-        step = self.ledger.global_step
-        self.evaluation_pending = True
+        """Play the evaluation episodes, as `Evaluator.evaluate`."""
         with self.clock("eval"):
-            results = {name: self._play_test(name, step, stop) for name in self.config.tests}
-        if stop():
-            return False
-        self.evaluation_pending = False
-        played = {name: result for name, result in results.items() if result is not None}
-        if len(played) < len(results):
-            return False
-        self.evaluations += 1
-        self.recent_returns.append(float(np.mean([result.mean_return for result in played.values()])))
-        figure = float(np.mean(self.recent_returns))
-        figures = {"eval/return_last5": figure}
-        for name, result in played.items():
-            figures |= result.figures(f"eval/{name}" if name else "eval")
-            self.logger.message(_evaluation_text(step, name, result, self.game.headline))
-        self.logger.metrics(step, figures)
-        if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
-            return False
-        improved = figure > self.best
-        self.best = max(self.best, figure)
-        return improved
-
-    def _play_test(self, name: str, step: int, stop: Callable[[], bool]) -> Evaluation | None:
-        """The episodes of one test; None where they broke off."""
-        settings = self.config.evaluation
-        seed = evaluation_seed(EVALUATION, self.evaluations, self.config.seed)
-        try:
-            env = self._test_env(name, settings.episodes)
-            return evaluate(self.learner.player, env, settings.max_steps, seed, stop, places=self.game.places)
-        except (WorkerError, OSError) as error:
-            self._drop_test_env(name, settings.episodes, f"evaluation at {step:,}", error)
-            return None
+            return self.evaluator.evaluate(self.learner.player, self.ledger.global_step, stop)
 
     def film(self) -> None:
         """Play one episode of a new game, frame by frame into the encoder."""
-        step, name = self.ledger.global_step, next(iter(self.config.tests))
         with self.clock("video"):
-            seed = evaluation_seed(VIDEO, step, self.config.seed)
-            try:
-                frames = frames_of_episode(self.learner.player, self._test_env(name, 1), VIDEO_STEPS, seed)
-                self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
-            except (WorkerError, OSError) as error:
-                self._drop_test_env(name, 1, f"video at {step:,}", error)
-
-    def _test_env(self, name: str, num_envs: int) -> VectorEnv:
-        """Environments outside the training streams."""
-        key = name, num_envs
-        if key not in self.test_envs:
-            test = self.config.tests[name]
-            self.test_envs[key] = make_test_env(self.config, test, num_envs, VIDEO_STEPS)
-        return self.test_envs[key]
-
-    def _drop_test_env(self, name: str, num_envs: int, what: str, error: Exception) -> None:
-        """What is only looked at must not end the training; the next time begins with new processes."""
-        log.warning("no %s: %s; training goes on", what, error)
-        env = self.test_envs.pop((name, num_envs), None)
-        if env is not None:
-            env.close()
+            self.evaluator.film(self.learner.player, self.ledger.global_step)
 
     # -- saving ----------------------------------------------------------------------------------------------------
     def save(self, best: bool = False) -> None:
@@ -282,13 +213,8 @@ class Run:
             "curriculum": self.manager.state_dict(),
             "metrics": self.metrics.state_dict(),
             "logs": self.logger.state_dict(),
-            "run": {
-                "torch": torch.get_rng_state(),
-                "evaluations": self.evaluations,
-                "evaluation_pending": self.evaluation_pending,
-                "recent_returns": list(self.recent_returns),
-                "best": float(self.best),
-            },
+            "evaluator": self.evaluator.state_dict(),
+            "run": {"torch": torch.get_rng_state()},
         }
 
     def resume(self, saved: checkpoint.Loaded) -> None:
@@ -304,24 +230,10 @@ class Run:
         self.env.reset(self.config.seed)
         for env, snapshot in enumerate(parts["envs"]):
             self.env.restore(env, snapshot)
-        rest = parts["run"]
-        torch.set_rng_state(rest["torch"])
-        self.evaluations, self.evaluation_pending = rest["evaluations"], rest["evaluation_pending"]
-        self.recent_returns.extend(rest["recent_returns"])
-        self.best = rest["best"]
+        self.evaluator.load_state_dict(parts["evaluator"])
+        torch.set_rng_state(parts["run"]["torch"])
         self.timed_step, self.timed_trained = saved.step, self.learner.trained
         self._write_settings()
-
-
-def _evaluation_text(step: int, name: str, result: Evaluation, headline: Collection[str]) -> str:
-    told = f"evaluation at {step:,}{f' on {name}' if name else ''}"
-    reached = [f"{name} {share:.0%}" for name, share in result.reached.items() if share > 0]
-    furthest = f", reached {', '.join(reached[-4:]) or 'no milestone'}" if result.reached else ""
-    facts = "".join(f"{name} {result.facts[name]:.3f}, " for name in headline)
-    return (
-        f"{told}: return {result.mean_return:.2f} +- {result.interval:.2f}, {facts}"
-        f"length {result.mean_length:.0f}{furthest}"
-    )
 
 
 def _fixed_data(config: RunConfig, device: torch.device) -> dict[str, Any]:

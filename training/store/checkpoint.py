@@ -24,7 +24,7 @@ from training.store.containers import decode, encode
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 KEPT = 3  # newest checkpoints that stay
 MANIFEST = "manifest.json"
 BEST = "best.json"

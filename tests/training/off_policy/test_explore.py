@@ -40,6 +40,21 @@ def test_random_actions_last_as_long_as_a_zeta_law_says():
     assert lasts.max() == LONGEST
 
 
+def test_the_share_of_random_decisions_is_more_than_epsilon():
+    # 19 greedy decisions between two random actions on average, and 3.49 that such an action lasts: the sum of
+    # min(n, 64) n^-2 over that of n^-2, (4.74 + .99) / 1.645. So 3.49 / 22.49 = .155 of all.
+    rng, rows = np.random.default_rng(0), 2_000
+    random, greedy = explorer(rows, epsilon_zeta=2.0), np.full(2_000, 9, np.int32)
+    for _ in range(200):
+        random.choose(greedy, np.full(rows, 0.05), rng)
+    random.take_random_share()
+    counted = np.mean([random.choose(greedy, np.full(rows, 0.05), rng) != 9 for _ in range(100)])
+    share = random.take_random_share()
+    assert share == pytest.approx(counted, abs=1e-9)
+    assert share == pytest.approx(0.155, abs=0.01)
+    assert random.take_random_share() == 0.0  # nothing since then
+
+
 def test_a_random_action_goes_on_until_it_is_over_or_the_episode_is():
     random, rng = explorer(2), np.random.default_rng(0)
     random.left[:], random.action[:] = 3, 5

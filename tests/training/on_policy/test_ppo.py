@@ -223,3 +223,13 @@ def test_it_resumes_exactly():
     learner.ppo.update(learner.rollout, 0.0)
     other.ppo.load_state_dict(deepcopy(learner.ppo.state_dict()))  # an optimiser would share its tensors
     assert other.ppo.update(learner.rollout, 0.1) == learner.ppo.update(learner.rollout, 0.1)
+
+
+def test_a_resumed_learner_has_the_rate_and_the_epsilon_that_it_is_given():
+    before = make_learner("identity", False)
+    after = make_learner("identity", False, replace(SETTINGS, adam_eps=1e-3, learning_rate=1e-4, anneal="none"))
+    after.ppo.load_state_dict(deepcopy(before.ppo.state_dict()))
+    collect(after)
+    after.ppo.update(after.rollout, 0.5)
+    (group,) = after.ppo.optimizer.param_groups
+    assert (group["lr"], group["eps"]) == (1e-4, 1e-3)

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
+from policies.protocol import Network
+from puffer_envs.contract.layout import ObsLayout
+from puffer_envs.contract.spec import EnvSpec
 from training.off_policy.replay import SequenceReplay
 from training.off_policy.segments import SegmentFiles
 from training.run import preflight
@@ -132,7 +136,10 @@ class Swarm:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.peak, self.step = folder, 0, 0
-        self.replay = SequenceReplay(self.RECORDS, 2, self.ROW, slice(0, 8), 4, 0, 8, segment=16)
+        network = Network()
+        network.state_size, network.history = 0, 4
+        spec = EnvSpec("none", ObsLayout(np.uint8, ("frame", (self.ROW,))), spaces.Discrete(2), {"pay": 1.0})
+        self.replay = SequenceReplay(self.RECORDS, 2, spec, network, 8, segment=16)
         self.segments = SegmentFiles(self.replay, folder / "replay")
         prune = checkpoint._prune
 

@@ -347,6 +347,6 @@ def test_another_format_or_library_is_said(
     with caplog.at_level(logging.WARNING):
         checkpoint.load(path)
     assert "this is 9.9" in caplog.text
-    monkeypatch.setattr(checkpoint, "SCHEMA", 2)
-    with pytest.raises(checkpoint.CheckpointError, match="this version reads format 2"):
+    monkeypatch.setattr(checkpoint, "SCHEMA", checkpoint.SCHEMA + 1)
+    with pytest.raises(checkpoint.CheckpointError, match=f"this version reads format {checkpoint.SCHEMA}"):
         checkpoint.load(path)
