@@ -121,6 +121,8 @@ def main() -> int:
         device = preflight.pick_device(args.device)
     except preflight.UserError as error:
         parser.error(str(error))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     check = Check(device, args.quick)
     with tempfile.TemporaryDirectory(prefix="device_check_") as folder:
         for game in sorted(env_registry.TABLE):
@@ -152,7 +154,9 @@ def measure(check: Check, folder: Path) -> None:
             check.part("checkpoints", game, "slim", lambda g=game, w=way: [resumed(g, *w, folder)], 5, 60)
     for game in games:
         seconds = 2.5 if quick else 40.0
-        check.part("training", game, size, lambda g=game, s=seconds: [trained(check, g, size, s, folder)], 5, 90)
+        check.part(
+            "training", game, size, lambda g=game, s=seconds: [trained(check, g, size, s, folder)], 2 * seconds, 130
+        )
     seconds = 0.3 if quick else 4.0
     for game, problem in problems.items():
         check.part("precision", game, size, lambda p=problem: device_parts.precisions(p, device, seconds), 3, 45)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.device_parts import error
+from benchmarks.device_parts import error, float32
 from policies.protocol import ActorCritic
 from training.common.clock import Clock
 from training.on_policy.runner import OnPolicy
@@ -140,14 +140,14 @@ def resumed(game: str, saved_on: torch.device, goes_on: torch.device, folder: Pa
     """Save a run on one device, and compare what follows there with what follows on another that loads it."""
     name = f"{game}_{saved_on.type}"
     flags = [*flags, "--run-name", name]
-    with built(game, saved_on, folder, flags) as run:
+    with float32(strict=True), built(game, saved_on, folder, flags) as run:
         while not run.learner.trained:
             _decide(run, Clock())
         for _ in range(SEGMENT // 2):  # the checkpoint lies within a segment
             _decide(run, Clock())
         run.save()
         reference = _follow(run)
-    with built(game, goes_on, folder, [*flags, "--resume"]) as run:
+    with float32(strict=True), built(game, goes_on, folder, [*flags, "--resume"]) as run:
         ours = _follow(run)
     errors = {name: error(ours[name], x, RESUMED) for name, x in reference.items()}
     worst = max(errors, key=errors.__getitem__)

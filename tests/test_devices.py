@@ -252,10 +252,11 @@ def probe(name: str, rows: int = 8):
     [
         ("truncated_walk", lambda *spec: TinyActorCritic(*spec, False)),
         ("memory", lambda *spec: TinyActorCritic(*spec, True)),
+        ("truncated_walk", lambda *spec: TinyActorCritic(*spec, True)),
         ("truncated_walk", Stacking),
         ("pair", lambda *spec: policy_registry.make_policy("generic", *spec, "slim")),
     ],
-    ids=["memoryless", "recurrent", "histories", "generic"],
+    ids=["memoryless", "recurrent", "recurrent, cut", "histories", "generic"],
 )
 def test_ppo(away, name, network):
     compare(probe(name), network, ppo, away, 14)
