@@ -214,7 +214,12 @@ def machine(device: torch.device) -> dict[str, Any]:
     facts: dict[str, Any] = {"device": str(device), "platform": platform.platform(), "cores": usable_cores()}
     facts |= {"processor": _processor(), "python": platform.python_version(), "cuda": torch.version.cuda}
     facts |= {name: _version(name) for name in LIBRARIES}
-    facts |= {"c_compiler": shutil.which("cc") or shutil.which("gcc"), "name": None, "memory_gb": None, "driver": None}
+    facts |= {
+        "c_compiler": bool(shutil.which("cc") or shutil.which("gcc")),
+        "name": None,
+        "memory_gb": None,
+        "driver": None,
+    }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         facts |= {"name": properties.name, "memory_gb": round(properties.total_memory / 1e9, 1)}
