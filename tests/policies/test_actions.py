@@ -7,7 +7,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import distributions as td
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from policies.actions import (
     IMPOSSIBLE,
@@ -417,33 +416,3 @@ def test_memories_lose_nothing(space, dtype, shape):
     if spec.parts:
         last = max(spec.parts) - 1
         assert torch.tensor(last).to(dtype).item() == last
-
-
-# -- devices -------------------------------------------------------------------------------------------------------
-# Fake tensors refuse one of another device as real ones do. On a fake GPU, torch without CUDA can neither initialise a
-# layer nor go backward; "meta" is a second device as well, and there it can.
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_heads_on_a_second_device(space):
-    spec = ActionSpec.of(space)
-    with FakeTensorMode():
-        layer = head(16, spec)
-        for name, parameter in layer.named_parameters():  # `to` cannot move fake ones
-            setattr(layer, name, torch.nn.Parameter(parameter.detach().to("meta")))
-        for name, buffer in layer.named_buffers():
-            setattr(layer, name, buffer.to("meta"))
-        d = layer(torch.randn(5, 16, device="meta"))
-        if spec.kind != "box":
-            d = d.masked(torch.ones(spec.num_inputs, dtype=torch.bool, device="meta"))
-        actions = d.sample(None)
-        loss = (d.log_prob(actions) + d.entropy()).sum()
-        loss.backward()
-        assert {each.device.type for each in (actions, d.mode(), loss, layer.weight.grad)} == {"meta"}
-
-
-def test_a_squashed_sample_on_a_second_device():
-    with FakeTensorMode():
-        numbers = torch.zeros(5, 3, device="meta", requires_grad=True)
-        d = SquashedGaussian(numbers, numbers, torch.zeros(3, device="meta"), torch.ones(3, device="meta"))
-        actions, log_prob = d.sample_with_log_prob(None)
-        (actions.sum() + log_prob.sum() + d.log_prob(d.sample(None)).sum()).backward()
-        assert {each.device.type for each in (actions, log_prob, d.mode(), numbers.grad)} == {"meta"}

@@ -10,6 +10,7 @@ from torch import Tensor
 from policies.protocol import Network
 from puffer_envs.contract.vector_env import VectorEnv
 from training.common.history import History
+from training.common.transfer import to_device
 
 
 class Seen(NamedTuple):
@@ -53,10 +54,7 @@ class Acting:
 
     def to_device(self, array: np.ndarray) -> Tensor:
         """A copy on the device: the environments write on at once."""
-        tensor = torch.from_numpy(array).clone()
-        if self.device.type == "cuda":  # the allocator keeps the pinned block until its copy is done
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
+        return to_device(array, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """History, recurrent state, and which rows begin anew."""

@@ -15,6 +15,7 @@ from policies.actions import stored
 from policies.protocol import Network
 from puffer_envs.contract.spec import EnvSpec
 from training.common.history import history_span, stack_history, torch_dtype
+from training.common.transfer import to_device
 
 # Records between two stored recurrent states, at the most.
 LONGEST_STRIDE = 8
@@ -132,13 +133,11 @@ class SequenceReplay:
 
     def _advance(self, streams: np.ndarray, rows: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         slots = self.count[streams] % self.length
-        pick = torch.from_numpy(streams).to(self.device)
-        slot = torch.from_numpy(slots).to(self.device)
+        pick, slot = to_device(np.stack([streams, slots]), self.device)
         self.rows[pick, slot] = rows[pick]
         starts = slots % self.stride == 0
         if starts.any():
-            chosen = torch.from_numpy(streams[starts]).to(self.device)
-            block = torch.from_numpy(slots[starts] // self.stride).to(self.device)
+            chosen, block = to_device(np.stack([streams[starts], slots[starts] // self.stride]), self.device)
             self.states[chosen, block] = state[chosen]
         self.count[streams] += 1
         return pick, slot
@@ -174,15 +173,14 @@ class SequenceReplay:
         """The sequences of `stream` that begin at the absolute positions `start`, int64 [B] each."""
         pad = self.history - 1
         window = np.arange(-pad, self.sequence_length)
-        slots = torch.from_numpy((start[:, None] + window) % self.length).to(self.device)  # [B, pad + L]
-        streams = torch.from_numpy(stream).to(self.device)
-        flat = (streams[:, None] * self.length + slots).T  # [pad + L, B]
+        slots = (start[:, None] + window) % self.length  # [B, pad + L]
+        flat = to_device((stream[:, None] * self.length + slots).T, self.device)  # [pad + L, B]
         rows = _take(self.rows, flat)
         episode_start = _take(self.episode_start, flat)
-        episode_start[:pad] &= torch.from_numpy((start[:, None] + window[:pad] >= 0).T).to(self.device)
-        episode_start[pad] |= torch.from_numpy(start == 0).to(self.device)
+        episode_start[:pad] &= to_device((start[:, None] + window[:pad] >= 0).T, self.device)
+        episode_start[pad] |= to_device(start == 0, self.device)
         inside = flat[pad:]
-        block = torch.from_numpy((start % self.length) // self.stride).to(self.device)
+        streams, block = to_device(np.stack([stream, (start % self.length) // self.stride]), self.device)
         return SequenceBatch(
             rows=rows[pad:],
             frames=stack_history(rows[..., self.span], episode_start, self.history) if pad else rows,

@@ -138,9 +138,9 @@ class OffPolicy:
             seen.rows,
             seen.state,
             seen.episode_start,
-            torch.from_numpy(self.choice.actions).to(acting.device),
-            torch.from_numpy(step.total).to(acting.device),
-            torch.from_numpy(env.terminals | retired).to(acting.device),
+            acting.to_device(self.choice.actions),
+            acting.to_device(step.total),
+            acting.to_device(env.terminals | retired),
         )
         truncated = np.flatnonzero(env.truncations & learned)
         if truncated.size:

@@ -117,7 +117,7 @@ class PPO:
         """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory."""
         count = rollout.mask.shape[1] if self.policy.state_size else rollout.mask.numel()
         orders = [torch.randperm(count, generator=self.generator) for _ in range(self.config.update_epochs)]
-        return [part.to(self.device) for order in orders for part in order.chunk(self.config.num_minibatches)]
+        return [part for order in orders for part in order.to(self.device).chunk(self.config.num_minibatches)]
 
     def _step(self, rollout: Rollout, index: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
         stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.mask)

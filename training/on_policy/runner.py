@@ -14,6 +14,7 @@ from puffer_envs.contract.vector_env import VectorEnv
 from training.common import text
 from training.common.acting import Acting, Player, Seen
 from training.common.ledger import Ledger, Step
+from training.common.transfer import restore_generator
 from training.on_policy.config import PPOConfig
 from training.on_policy.ppo import PPO
 from training.on_policy.rollout import Rollout
@@ -131,7 +132,7 @@ class OnPolicy:
     def _bootstrap(self, truncated: np.ndarray) -> None:
         """The values of what the last actions of truncated episodes (rows, int64) led to."""
         if truncated.size:
-            rows = torch.from_numpy(truncated).to(self.device)
+            rows = self.acting.to_device(truncated)
             final = self.acting.to_device(self.env.final_observations[truncated])
             if self.policy.history > 1:
                 final = torch.cat([self.decision.seen.given[rows, 1:], final[:, None]], 1)
@@ -168,7 +169,7 @@ class OnPolicy:
         self.ledger.load_state_dict(state["ledger"])
         self.rollout.load_state_dict(state["rollout"])
         self.acting.load_state_dict(state["acting"])
-        self.generator.set_state(state["generator"])
+        restore_generator(self.generator, state["generator"])
         self.t, self.learned = int(state["t"]), bool(state["learned"])
 
     def close(self) -> None:
