@@ -29,12 +29,21 @@ class Curve(NamedTuple):
 
 
 def read_curve(folder: Path) -> Curve:
-    """The curve of one run's folder; minutes are those of the log line nearest before."""
+    """The curve of one run's folder; minutes are those of the log line nearest before.
+
+    Raises:
+        ValueError: there is no run, or none with evaluations.
+    """
+    for name in ("metrics.jsonl", "timing.jsonl"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} is no run with figures: it has no {name}")
     evaluations = [line for line in read_jsonl(folder / "metrics.jsonl") if "eval/return_last5" in line]
+    if not evaluations:
+        raise ValueError(f"{folder} has no evaluations yet: there is nothing to draw")
     timing = read_jsonl(folder / "timing.jsonl")
     total = np.cumsum([line["seconds/total"] for line in timing])
     at = np.interp([line["step"] for line in evaluations], [line["step"] for line in timing], total)
-    names = [name for name in evaluations[0] if name.startswith("eval/")] if evaluations else []
+    names = [name for name in evaluations[0] if name.startswith("eval/")]
     parts = {name for line in timing for name in line if name.startswith("seconds/")}
     return Curve(
         name=folder.name,
@@ -46,7 +55,13 @@ def read_curve(folder: Path) -> Curve:
 
 
 def summary(curve: Curve, figure: str, threshold: float) -> dict[str, Any]:
-    """What came of one figure in one run."""
+    """What came of one figure in one run.
+
+    Raises:
+        ValueError: the run has no such figure.
+    """
+    if figure not in curve.figures:
+        raise ValueError(f"{curve.name} has no figure {figure}; it has {', '.join(curve.figures)}")
     values = curve.figures[figure]
     passed = next((i for i, value in enumerate(values) if value >= threshold), None)
     total = curve.seconds["total"]
@@ -72,7 +87,7 @@ def reached(curve: Curve) -> dict[str, list[float]]:
 
 
 def plot(curves: list[Curve], figures: list[str] | None, path: Path) -> None:
-    """Figures against minutes of training; where none is named, the milestones of the first run."""
+    """Figures against minutes of training; where none is named, the milestones of the first run, or its return."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -82,12 +97,16 @@ def plot(curves: list[Curve], figures: list[str] | None, path: Path) -> None:
     if figures:
         lines = [(curve, f"{curve.name}: {name}", curve.figures[name]) for curve in curves for name in figures]
     else:
-        lines = [(curves[0], name, shares) for name, shares in reached(curves[0]).items()]
+        shown = reached(curves[0]) or {"return": curves[0].figures["eval/return_last5"]}
+        lines = [(curves[0], name, values) for name, values in shown.items()]
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(lines)))
     for (curve, label, values), colour in zip(lines, colours, strict=True):
         axes.plot(curve.minutes, values, color=colour, marker="o", markersize=3, label=label)
-    axes.set(xlabel="minutes of training", ylim=(-0.02, 1.02))
-    axes.set_ylabel("evaluation" if figures else "share of the evaluation episodes that reached it")
+    axes.set(xlabel="minutes of training")
+    if all(0 <= value <= 1 for _, _, values in lines for value in values):
+        axes.set_ylim(-0.02, 1.02)
+    shares = not figures and bool(reached(curves[0]))
+    axes.set_ylabel("share of the evaluation episodes that reached it" if shares else "evaluation")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", frameon=False)
     figure.savefig(path, dpi=110)
@@ -97,13 +116,16 @@ def main() -> None:
     """Parse, read, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs")
-    parser.add_argument("--figure", nargs="+", help="default: the first badge of the built-in game")
+    parser.add_argument("--figure", nargs="+", help="default: the mean return of the last five evaluations")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--out", type=Path, help="stem of a JSON file and a picture")
     args = parser.parse_args()
-    curves = [read_curve(folder) for folder in args.runs]
-    figures = args.figure or ["eval/reached/badge_stone"]
-    rows = [summary(curve, figure, args.threshold) for curve in curves if curve.steps for figure in figures]
+    figures = args.figure or ["eval/return_last5"]
+    try:
+        curves = [read_curve(folder) for folder in args.runs]
+        rows = [summary(curve, figure, args.threshold) for curve in curves for figure in figures]
+    except ValueError as error:
+        parser.error(str(error))
     for row in rows:
         print(json.dumps(row))
     if args.out:

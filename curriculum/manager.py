@@ -118,6 +118,8 @@ class CurriculumManager:
         except OSError as error:  # a full disk costs savestates, not the run
             log.warning("could not save %s: %s", entry.file, error)
             return None
+        first = "" if self._known[m] else "for the first time "
+        log.info("row %d reached %s %sat step %d: state %s", event.row, entry.milestone, first, global_step, entry.id)
         if not self._known[m]:
             self._known[m] = True
             self._pull_to = m if self._pull_to is None else max(m, self._pull_to)

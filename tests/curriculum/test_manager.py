@@ -149,6 +149,18 @@ def test_spawn_mix_looks_at_recent_starts(folder):
 
 
 # -- pulls -------------------------------------------------------------------------------------------------------
+def test_a_saved_state_and_a_first_ever_milestone_are_told(folder, caplog):
+    caplog.set_level("INFO", "curriculum")
+    manager = make_manager(folder)
+    first = manager.on_event(event(FIELD, row=3), 10)
+    second = manager.on_event(event(FIELD, row=4, state=world(9)), 20)
+    name = manager.milestones[FIELD].name
+    assert caplog.messages == [
+        f"row 3 reached {name} for the first time at step 10: state {first}",
+        f"row 4 reached {name} at step 20: state {second}",
+    ]
+
+
 def test_a_first_ever_milestone_pulls_half_of_the_rows_once(folder):
     manager = make_manager(folder)
     assert manager.pull(range(8)) == {}
