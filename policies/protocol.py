@@ -47,7 +47,7 @@ class QNetwork(Network):
 class ActorCritic(Network):
     """A distribution over actions and a value from packed rows ``[B, R]``, or histories of them ``[B, H, R]``."""
 
-    embedder = ""  # name of what makes the vectors of texts (training/common/text.py); none: it reads no texts
+    embedder = ""  # name of what makes the vectors of texts (training/common/texts.py); none: it reads no texts
 
     def reading(self, vectors: Tensor) -> "ActorCritic":
         """The same network, its weights shared, for rows that number other texts; float32 ``[K, 384]``."""

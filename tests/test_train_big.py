@@ -143,7 +143,7 @@ def test_an_evaluation_that_fails_does_not_end_the_training(tmp_path, monkeypatc
     def fails(*_, **__):
         raise WorkerError("ten replacements were not enough")
 
-    monkeypatch.setattr("training.run.evaluator.evaluate", fails)
+    monkeypatch.setattr("training.run.evaluator.play_episodes", fails)
     monkeypatch.setattr("training.run.evaluator.frames_of_episode", fails)
     often = ["--evaluation.interval", "100", "--video-interval", "100", "--total-steps", "200"]
     assert train_big.main(command(*SMALL, *often, "--run-name", "on", folder=tmp_path)[3:]) == 0

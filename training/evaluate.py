@@ -28,16 +28,16 @@ from puffer_envs.contract.records import Episode
 from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
-from training.common import text
+from training.common import texts
 from training.common.acting import Player
 from training.common.ledger import facts
-from training.evaluation.episodes import evaluate, evaluation_seed, frames_of_episode
+from training.evaluation.episodes import evaluation_seed, frames_of_episode, play_episodes
 from training.evaluation.video import VideoError, write_video
 from training.off_policy.dqn import QPlayer
 from training.on_policy.runner import ActorCriticPlayer
 from training.run import cli, machine
 from training.run.config import RunConfig
-from training.run.environments import make_test_env
+from training.run.environments import make_evaluation_env
 from training.run.preflight import UserError, pick_device
 from training.store import checkpoint
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
         play = load_player(config, _checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
         game = env_registry.resolve(config.env)
-        tests = game.tests(config.game, given(settings))
+        tests = game.evaluation_sets(config.game, given(settings))
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
             film(play, config, next(iter(tests.values())), stem)
@@ -145,7 +145,7 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
             f"the weights in {path} do not fit these settings: leave the network's and the actions' as the run had them"
         ) from error
     if config.algo == "ppo":
-        return lambda env, seed: ActorCriticPlayer(env, text.read(policy, env.spec.texts), likeliest, seed, device)
+        return lambda env, seed: ActorCriticPlayer(env, texts.read(policy, env.spec.texts), likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
 
 
@@ -155,11 +155,11 @@ def play_test(
 ) -> list[Played]:
     """``count`` episodes of a test."""
     played: list[Played] = []
-    env = make_test_env(config, test, min(count, PARALLEL))
+    env = make_evaluation_env(config, test, min(count, PARALLEL))
     try:
         while len(played) < count:
             seed = evaluation_seed(COMMAND, len(played), config.seed)
-            result = evaluate(play, env, config.evaluation.max_steps, seed, worlds=worlds)
+            result = play_episodes(play, env, config.evaluation.max_steps, seed, worlds=worlds)
             if result is None:
                 raise UserError("no episode was played to its end")
             played += zip(result.episodes, result.returns, strict=True)
@@ -210,7 +210,7 @@ def export(game: Game, episodes: list[Episode], path: Path) -> None:
 
 def film(play: MakePlayer, config: RunConfig, test: Mapping[str, Any], stem: Path) -> None:
     """Write a video of one episode."""
-    env = make_test_env(config, test, 1)
+    env = make_evaluation_env(config, test, 1)
     try:
         print(write_video(frames_of_episode(play, env, 0, evaluation_seed(COMMAND, 0, config.seed)), stem))
     finally:

@@ -111,9 +111,9 @@ class Game:
     """Settings of `Config` that shape a checkpoint, so that ``--resume`` cannot change them."""
 
     # -- how it is evaluated
-    tests: Callable[[Any, Collection[str]], Mapping[str, Mapping[str, Any]]] = _one_test
-    """``tests(config, given)``: name of each evaluation -> settings beside the run's own. ``given`` are the settings
-    that somebody chose by hand for this evaluation."""
+    evaluation_sets: Callable[[Any, Collection[str]], Mapping[str, Mapping[str, Any]]] = _one_test
+    """``evaluation_sets(config, given)``: name of each -> settings beside the run's own. ``given`` are those that
+    somebody chose by hand for this evaluation."""
     evaluation: Callable[[Any, int, int], Any] = _as_it_is
     """``evaluation(config, max_steps, idle_frames)``: the Config whose episodes can last ``max_steps`` decisions (0: as
     many as they may) and begin after 0 to ``idle_frames`` idle frames, where frames are what an emulator has."""

@@ -31,7 +31,7 @@ GAME = Game(
     network="voxel_swarm",
     training_file=Path(__file__).with_name("training.toml"),
     fixed=("grid_size", "num_agents", "reading"),
-    tests=held_out,
+    evaluation_sets=held_out,
     export=export,
     columns=(
         Column("text", "shape", "<18"),

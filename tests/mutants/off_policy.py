@@ -37,7 +37,7 @@ MUTANTS = (
         ALL,
     ),
     Mutant("n_step_discount_off_by_one", TARGETS, "gamma ** (m + 1) * bootstrap", "gamma**m * bootstrap", ALL),
-    Mutant("n_step_runs_over_truncations", TARGETS, "        alive = alive & ~truncated[here]\n", "", ALL),
+    Mutant("n_step_runs_over_truncations", TARGETS, "        running = running & ~truncated[here]\n", "", ALL),
     Mutant(
         "dqn_target_follows_at_once",
         DQN,
@@ -100,8 +100,8 @@ MUTANTS = (
     Mutant(
         "credit_of_the_first_decisions",
         RUNNER,
-        "counting = min(int(step.alive.sum()), max(0, self.ledger.global_step - self.settings.learning_starts))",
-        "counting = int(step.alive.sum())",
+        "min(int((step.alive & self.active).sum()), since)",
+        "int((step.alive & self.active).sum())",
         ALL,
     ),
     Mutant("credit_not_restored", RUNNER, '        self.credit = parts["sampling"]["credit"]\n', "", ALL),
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "n_step_terminals_bootstrap",
         TARGETS,
-        "        value = torch.where(alive & terminal[here], 0.0, value)\n",
+        "        value = torch.where(running & terminal[here], 0.0, value)\n",
         "",
         ALL,
     ),

@@ -99,7 +99,9 @@ MUTANTS = (
         ALL,
     ),
     Mutant("ppo_order_not_restored", PPO, '        self.generator.set_state(state["generator"])\n', "", ALL),
-    Mutant("ppo_draws_not_restored", RUNNER, '        self.generator.set_state(state["generator"])\n', "", ALL),
+    Mutant(
+        "ppo_draws_not_restored", RUNNER, '        restore_generator(self.generator, state["generator"])\n', "", ALL
+    ),
     Mutant("gae_terminals_bootstrap", RETURNS, " * ~terminals - values", " - values", ALL),
     Mutant(
         "ppo_clipped_value_where_it_is_better", PPO, "error = torch.maximum(error", "error = torch.minimum(error", ALL

@@ -18,7 +18,7 @@ from tests.probes import PROBES
 from training.common.acting import Acting
 from training.common.intrinsic import IntrinsicConfig
 from training.common.learner import NonFiniteError
-from training.evaluation.episodes import evaluate
+from training.evaluation.episodes import play_episodes
 from training.off_policy.config import DQNConfig
 from training.off_policy.dqn import DQN
 from training.off_policy.runner import OffPolicy
@@ -125,7 +125,7 @@ def train(
 def score(probe: str, dqn: DQN) -> float:
     """Mean return of greedy episodes."""
     make, config, _, _ = PROBES[probe]
-    result = evaluate(lambda env, seed: dqn.player(env, seed, 0.0), make(config, 64, seed=9), 200, 5)
+    result = play_episodes(lambda env, seed: dqn.player(env, seed, 0.0), make(config, 64, seed=9), 200, 5)
     assert result is not None
     return result.mean_return
 

@@ -132,6 +132,6 @@ def test_each_agent_of_a_crowd_ends_its_episode() -> None:
 
 
 def test_what_is_held_out_is_tested_unless_shapes_are_chosen() -> None:
-    assert [test["split"] for test in GAME.tests(Config(), {"grid_size"}).values()] == ["sizes", "families"]
+    assert [test["split"] for test in GAME.evaluation_sets(Config(), {"grid_size"}).values()] == ["sizes", "families"]
     for config, given in ((Config(shapes="mine.jsonl"), ()), (Config(), {"family"}), (Config(), {"split"})):
-        assert GAME.tests(config, given) == {"": {"curriculum": False}}
+        assert GAME.evaluation_sets(config, given) == {"": {"curriculum": False}}

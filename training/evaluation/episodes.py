@@ -48,7 +48,7 @@ class Evaluation(NamedTuple):
         return {f"{prefix}/{name}": value for name, value in figures.items()}
 
 
-def evaluate(
+def play_episodes(
     make_player: Callable[[VectorEnv, int], Player],
     env: VectorEnv,
     max_steps: int,

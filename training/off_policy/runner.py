@@ -113,9 +113,9 @@ class OffPolicy:
         step = self.ledger.enter(self._rewards(events, theta), events)
         self._store(step)
         self._begin_anew(step)
-        # Decisions before `learning_starts` do not count.
-        counting = min(int(step.alive.sum()), max(0, self.ledger.global_step - self.settings.learning_starts))
-        self.credit += counting * self.settings.replay_ratio
+        # Decisions before `learning_starts` do not count, nor those that are not stored.
+        since = max(0, self.ledger.global_step - self.settings.learning_starts)
+        self.credit += min(int((step.alive & self.active).sum()), since) * self.settings.replay_ratio
         return step
 
     def _rewards(self, events: list[Event], theta: np.ndarray) -> np.ndarray:

@@ -21,15 +21,15 @@ def n_step_targets(
     """
     length = rewards.shape[0] - n_step
     target = torch.zeros_like(rewards[:length])
-    alive = torch.ones_like(terminal[:length])  # the return still runs on
+    running = torch.ones_like(terminal[:length])  # the return still runs on
     value = bootstrap[:length]
     for m in range(n_step):
         here = slice(m, m + length)
-        alive = alive & ~truncated[here]
-        target = target + torch.where(alive, gamma**m * rewards[here], 0.0)
-        value = torch.where(alive, gamma ** (m + 1) * bootstrap[m + 1 : m + 1 + length], value)
-        value = torch.where(alive & terminal[here], 0.0, value)
-        alive = alive & ~terminal[here]
+        running = running & ~truncated[here]
+        target = target + torch.where(running, gamma**m * rewards[here], 0.0)
+        value = torch.where(running, gamma ** (m + 1) * bootstrap[m + 1 : m + 1 + length], value)
+        value = torch.where(running & terminal[here], 0.0, value)
+        running = running & ~terminal[here]
     return target + value
 
 

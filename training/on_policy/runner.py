@@ -11,7 +11,7 @@ from torch import Tensor
 
 from policies.protocol import ActorCritic
 from puffer_envs.contract.vector_env import VectorEnv
-from training.common import text
+from training.common import texts
 from training.common.acting import Acting, Player, Seen
 from training.common.ledger import Ledger, Step
 from training.common.transfer import restore_generator
@@ -54,7 +54,7 @@ class OnPolicy:
         device: torch.device,
     ) -> None:
         self.env, self.device, self.total_steps = env, device, total_steps
-        self.policy = text.read(policy.to(device), env.spec.texts)
+        self.policy = texts.read(policy.to(device), env.spec.texts)
         self.ppo = PPO(self.policy, settings, order, device)
         self.rollout = Rollout(env.spec, env.num_agents, policy, settings.num_steps, device)
         self.ledger = Ledger(env, {"env": 1.0})
@@ -141,7 +141,7 @@ class OnPolicy:
 
     # -- what a run asks beside -------------------------------------------------------------------------------------
     def player(self, env: VectorEnv, seed: int) -> "ActorCriticPlayer":
-        return ActorCriticPlayer(env, text.read(self.policy, env.spec.texts), False, seed, self.device)
+        return ActorCriticPlayer(env, texts.read(self.policy, env.spec.texts), False, seed, self.device)
 
     def figures(self) -> dict[str, float]:
         return {"learning_rate": self.ppo.learning_rate}

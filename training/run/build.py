@@ -183,7 +183,7 @@ def _update_bytes(config: RunConfig, records: int) -> int:
 
 def _environment_bytes(config: RunConfig) -> int:
     """What the environments take with their processes: those of the training, of evaluations and of videos."""
-    tests = config.tests.values() if config.evaluation.interval else ()
+    tests = config.evaluation_sets.values() if config.evaluation.interval else ()
     pools = [(config.game, config.num_envs)]
     pools += [(config.game._replace(**settings), config.evaluation.episodes) for settings in tests]
     if config.video_interval > 0:

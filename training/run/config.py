@@ -69,9 +69,9 @@ class RunConfig:
     policy: Any = None
 
     @property
-    def tests(self) -> Mapping[str, Mapping[str, Any]]:
+    def evaluation_sets(self) -> Mapping[str, Mapping[str, Any]]:
         """What the run is evaluated on: a name -> settings of the game beside the run's own."""
-        return env_registry.resolve(self.env).tests(self.game, ())
+        return env_registry.resolve(self.env).evaluation_sets(self.game, ())
 
     @property
     def workers(self) -> int | None:

@@ -14,7 +14,7 @@ def make_env(config: RunConfig) -> VectorEnv:
     return env_registry.make(config.env, config.num_envs, config.game, seed=config.seed, num_workers=config.workers)
 
 
-def make_test_env(config: RunConfig, test: Mapping[str, Any], num_envs: int, max_steps: int = 0) -> VectorEnv:
+def make_evaluation_env(config: RunConfig, test: Mapping[str, Any], num_envs: int, max_steps: int = 0) -> VectorEnv:
     """Environments for evaluations, in workers too: an emulator that hangs must not hang who asks.
 
     Args:

@@ -14,9 +14,9 @@ from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
 from training.common.acting import Player
 from training.evaluation import video
-from training.evaluation.episodes import Evaluation, evaluate, evaluation_seed, frames_of_episode
+from training.evaluation.episodes import Evaluation, evaluation_seed, frames_of_episode, play_episodes
 from training.run.config import RunConfig
-from training.run.environments import make_test_env
+from training.run.environments import make_evaluation_env
 from training.telemetry.logger import RunLogger
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Evaluator:
         Where `stop` says so it breaks off and stays pending: the run that is resumed plays it first.
         """
         self.pending = True
-        results = {name: self._play(name, make_player, step, stop) for name in self.config.tests}
+        results = {name: self._play(name, make_player, step, stop) for name in self.config.evaluation_sets}
         if stop():
             return False
         self.pending = False
@@ -81,14 +81,14 @@ class Evaluator:
         seed = evaluation_seed(EVALUATION, self.played, self.config.seed)
         try:
             env = self._env(name, settings.episodes)
-            return evaluate(make_player, env, settings.max_steps, seed, stop, places=self.game.places)
+            return play_episodes(make_player, env, settings.max_steps, seed, stop, places=self.game.places)
         except (WorkerError, OSError) as error:
             self._drop(name, settings.episodes, f"evaluation at {step:,}", error)
             return None
 
     def film(self, make_player: MakePlayer, step: int) -> None:
         """Play one episode of a new game, frame by frame into the encoder."""
-        name = next(iter(self.config.tests))
+        name = next(iter(self.config.evaluation_sets))
         seed = evaluation_seed(VIDEO, step, self.config.seed)
         try:
             frames = frames_of_episode(make_player, self._env(name, 1), VIDEO_STEPS, seed)
@@ -100,7 +100,7 @@ class Evaluator:
         """Environments outside the training streams."""
         key = name, num_envs
         if key not in self.envs:
-            self.envs[key] = make_test_env(self.config, self.config.tests[name], num_envs, VIDEO_STEPS)
+            self.envs[key] = make_evaluation_env(self.config, self.config.evaluation_sets[name], num_envs, VIDEO_STEPS)
         return self.envs[key]
 
     def _drop(self, name: str, num_envs: int, what: str, error: Exception) -> None:

@@ -54,8 +54,8 @@ class _LogHandler(logging.Handler):
             text = record.getMessage()
             if record.exc_info and record.exc_info[1] is not None:
                 text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
-            self.run.text.write(clean_text(self.format(record), keep="\n\t") + "\n")
-            self.run.text.flush()
+            self.run.train_log.write(clean_text(self.format(record), keep="\n\t") + "\n")
+            self.run.train_log.flush()
             self.run.show("warning" if record.levelno >= logging.WARNING else "message", text)
         except Exception:  # a log call with wrong arguments is no reason to stop a run
             self.handleError(record)
@@ -86,7 +86,7 @@ class RunLogger:
         self.step = -1  # newest step that was logged
         self._allowance, self._allowed_at = float(EPISODE_BURST), time.monotonic()
         self._complained: dict[str, float] = {}  # first words -> when, so that no warning repeats within a minute
-        self.text = TextFile(run_dir / "train.log", self._complain)
+        self.train_log = TextFile(run_dir / "train.log", self._complain)
         self.files = {name: TextFile(run_dir / name, self._complain) for name in ("metrics.jsonl", "timing.jsonl")}
         self.own_columns = {name: own_columns.get(name, ()) for name in TABLES}
         for name, record in TABLES.items():
@@ -165,7 +165,7 @@ class RunLogger:
 
     def flush(self, sync: bool = False) -> None:
         """Hand over all lines that wait."""
-        self.text.flush(sync)
+        self.train_log.flush(sync)
         for file in self.files.values():
             file.flush(sync)
 
@@ -173,7 +173,7 @@ class RunLogger:
         """Write what waits and let go of logging; more than once does no harm."""
         logging.getLogger().removeHandler(self._handler)
         logging.captureWarnings(False)
-        for file in (self.text, *self.files.values()):
+        for file in (self.train_log, *self.files.values()):
             file.close()
         self.scalars.close()
 
@@ -198,7 +198,7 @@ class RunLogger:
             self.files[name].write("".join(rows))
 
     def _line(self, kind: str, text: str) -> None:
-        self.text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self.train_log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self.show(kind, text)
 
     def _complain(self, text: str) -> None:

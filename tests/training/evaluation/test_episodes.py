@@ -10,7 +10,7 @@ from policies.protocol import ActorCritic, QNetwork
 from puffer_envs.contract.vector_env import VectorEnv
 from tests.probes import PROBES, MemoryConfig
 from training.common.acting import Player
-from training.evaluation.episodes import evaluate, frames_of_episode
+from training.evaluation.episodes import frames_of_episode, play_episodes
 from training.off_policy.dqn import QPlayer
 from training.on_policy.runner import ActorCriticPlayer
 
@@ -63,7 +63,7 @@ both = pytest.mark.parametrize("make_player", [actor_critic, values])
 def test_episodes_are_evaluated_with_memory(make_player):
     env = MAKE(CONFIG, 32)
     for seed in (1, 2):  # the environments are kept between evaluations
-        result = evaluate(make_player, env, 0, seed)
+        result = play_episodes(make_player, env, 0, seed)
         assert result.returns == [1.0] * 32
         assert result.mean_length == LENGTH
 

@@ -21,7 +21,7 @@ from tests.probes import PROBES
 from tests.training.test_learning import TinyPolicy, collect, make_learner
 from training.common.acting import Player
 from training.common.intrinsic import IntrinsicConfig
-from training.evaluation.episodes import evaluate, evaluation_seed
+from training.evaluation.episodes import evaluation_seed, play_episodes
 from training.off_policy.config import DQNConfig
 from training.off_policy.dqn import DQN
 from training.off_policy.runner import OffPolicy
@@ -149,8 +149,8 @@ def test_an_evaluation_is_a_function_of_its_seed():
     learner.close()
     make_env, config, _, _ = PROBES["dice"]
     play = player_of(learner)
-    results = [evaluate(play, make_env(config, 8, seed=seed), 20, 3) for seed in (0, 1)]
-    assert evaluate(play, make_env(config, 8), 20, 3, stop=lambda: True) is None
+    results = [play_episodes(play, make_env(config, 8, seed=seed), 20, 3) for seed in (0, 1)]
+    assert play_episodes(play, make_env(config, 8), 20, 3, stop=lambda: True) is None
     assert results[0].mean_return == results[1].mean_return
     assert len(results[0].episodes) == 8
     assert max(episode.length for episode in results[0].episodes) <= 20
@@ -171,7 +171,7 @@ def test_an_evaluation_goes_on_without_the_rows_of_a_lost_worker():
             os.kill(pool.workers[1].pid, signal.SIGKILL)
         return False
 
-    result = evaluate(player_of(learner), pool, 20, 3, kill_one_on_the_way)
+    result = play_episodes(player_of(learner), pool, 20, 3, kill_one_on_the_way)
     pool.close()
     assert {episode.row for episode in result.episodes} >= set(range(4))
     assert len(result.episodes) < 8

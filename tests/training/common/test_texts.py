@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.common.text import SIZE, ngrams
+from training.common.texts import SIZE, ngrams
 
 
 def test_vectors_have_length_one_and_stay_the_same():
