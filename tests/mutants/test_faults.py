@@ -23,6 +23,7 @@ def test_names_are_names_of_one():
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
+@pytest.mark.slow
 def test_the_killed_are_told_from_the_survivors(monkeypatch, capsys):
     only = (f"{TESTS[0]}::test_nothing_follows_a_terminal_and_a_truncation_is_followed_by_its_final_observation",)
     sources = (runner.ROOT / RETURNS).read_text()
