@@ -14,6 +14,7 @@ ALL = (
 )
 EXPLORING = ("tests/training/off_policy/test_explore.py",)
 BACKGROUND = ("tests/training/off_policy/test_background.py",)
+RECORDS = ("tests/training/off_policy/test_runner.py",)
 
 MUTANTS = (
     Mutant(
@@ -176,4 +177,14 @@ MUTANTS = (
     ),
     Mutant("boredom_outlives_its_episode", EXPLORE, "        self.bored[rows] = 0\n", "", EXPLORING),
     Mutant("ladder_ends_early", EXPLORE, "max(num_envs - 1, 1)", "num_envs", EXPLORING),
+    Mutant(
+        "credit_for_inactive_rows", RUNNER, "int((step.alive & self.active).sum())", "int(step.alive.sum())", RECORDS
+    ),
+    Mutant(
+        "random_action_outlives_its_episode",
+        EXPLORE,
+        "        self.left[rows] = 0\n",
+        "        self.action[rows] = 0\n",
+        EXPLORING,
+    ),
 )

@@ -15,6 +15,11 @@ ALL = (
     "tests/training/common/test_history.py",
 )
 
+LAST_RATE = ("tests/training/on_policy/test_ppo.py::test_an_annealed_rate_is_never_below_zero",)
+MEMORIES = (
+    "tests/training/on_policy/test_ppo.py::test_a_minibatch_of_a_memory_begins_with_the_states_of_its_own_rows",
+)
+
 MUTANTS = (
     Mutant("ppo_state_zero", ROLLOUT, "self.state.copy_(seen.state)", "self.state.zero_()", ALL),
     Mutant(
@@ -122,4 +127,6 @@ MUTANTS = (
         "env.terminals | env.truncations | retired, step",
         ALL,
     ),
+    Mutant("ppo_rate_below_zero", PPO, "max(0.0, 1.0 - progress)", "(1.0 - progress)", LAST_RATE),
+    Mutant("ppo_states_of_other_rows", PPO, "rollout.state[index]", "rollout.state[: len(index)]", MEMORIES),
 )

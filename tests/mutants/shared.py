@@ -75,4 +75,5 @@ MUTANTS = (
         "return Categorical(self.logits.masked_fill(possible",
         DISTRIBUTIONS,
     ),
+    Mutant("player_goes_on_after_an_absence", "training/common/acting.py", "~(there & env.masks)", "~env.masks", BOOKS),
 )

@@ -59,8 +59,8 @@ def test_a_random_action_goes_on_until_it_is_over_or_the_episode_is():
     random, rng = explorer(2), np.random.default_rng(0)
     random.left[:], random.action[:] = 3, 5
     random.forget(np.array([1]))
-    chosen = [random.choose(np.zeros(2, np.int32), np.zeros(2), rng).tolist() for _ in range(4)]
-    assert chosen == [[5, 0], [5, 0], [5, 0], [0, 0]]
+    chosen = [random.choose(np.full(2, 6, np.int32), np.zeros(2), rng).tolist() for _ in range(4)]
+    assert chosen == [[5, 6], [5, 6], [5, 6], [6, 6]]
 
 
 def test_no_random_action_begins_while_another_goes_on():

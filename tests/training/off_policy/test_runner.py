@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from policies.protocol import Network
 from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.contract.records import Episode, Event
 from puffer_envs.contract.spec import EnvSpec
@@ -19,7 +21,7 @@ from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.pool import WorkerPool
 from tests.probes import PROBES
 from tests.training.test_learning import TinyPolicy, collect, make_learner
-from training.common.acting import Player
+from training.common.acting import Player, Seen
 from training.common.intrinsic import IntrinsicConfig
 from training.evaluation.episodes import evaluation_seed, play_episodes
 from training.off_policy.config import DQNConfig
@@ -109,6 +111,34 @@ def test_every_record_is_where_it_belongs():
     assert [step.alive.tolist() for step in steps[2:5]] == [[True, True, False]] * 3
     assert [np.flatnonzero(step.began).tolist() for step in steps] == [[], [], [0, 1], [], [2], []]
     assert steps[4].returned.tolist() == [False, False, True]
+
+
+def test_decisions_that_are_not_stored_earn_no_updates():
+    learner = make(IntrinsicConfig(rnd=0.0))
+    learner.settings = replace(SETTINGS, learning_starts=0, replay_ratio=2.0)
+    learner.env.active[1] = False
+    learner.begin()
+    learner.finish(np.array([0.25]))
+    assert learner.credit == 2.0 * (ROWS - 1)
+
+
+class Idle(Player):
+    """Does nothing, and is asked when it thinks that episodes begin."""
+
+    def choose(self, seen: Seen) -> np.ndarray:
+        return np.zeros(ROWS, np.int32)
+
+
+def test_a_player_begins_anew_where_a_worker_is_away_or_just_back():
+    network = Network()
+    network.state_size = 0
+    player, starts = Idle(Script(), network, "cpu"), []
+    for _ in range(6):
+        player.advance()
+        starts.append(player.acting.episode_start.tolist())
+    # Rows 0 and 1 end at the third step; row 2 is lost then, away in the fourth and back with the fifth's observation.
+    away = [False, False, True]
+    assert starts == [[False] * 3, [False] * 3, [True] * 3, away, away, [False] * 3]
 
 
 def test_finished_episodes_know_their_returns():

@@ -245,3 +245,30 @@ def test_a_resumed_learner_has_the_rate_and_the_epsilon_that_it_is_given():
     after.ppo.update(after.rollout, 0.5)
     (group,) = after.ppo.optimizer.param_groups
     assert (group["lr"], group["eps"]) == (1e-4, 1e-3)
+
+
+def test_an_annealed_rate_is_never_below_zero():
+    """The last decisions of a run may be a few more than --total-steps: all rows act together."""
+    learner = make_learner("identity", False)
+    collect(learner)
+    learner.ppo.update(learner.rollout, 1.01)
+    assert learner.ppo.learning_rate == 0.0
+
+
+def test_a_minibatch_of_a_memory_begins_with_the_states_of_its_own_rows(monkeypatch):
+    learner = make_learner("memory", True, replace(SETTINGS, update_epochs=1, num_steps=6))
+    for _ in range(2):  # the first segment begins with zeros everywhere
+        collect(learner)
+    ppo, rollout = learner.ppo, learner.rollout
+    assert len(rollout.state.unique(dim=0)) > 1
+    begun, inner, order = [], ppo.policy.sequence, torch.randperm(ENVS)
+
+    def watched(rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor]:
+        begun.append(state)
+        return inner(rows, state, episode_start)
+
+    monkeypatch.setattr(ppo.policy, "sequence", watched)
+    monkeypatch.setattr(ppo, "_minibatches", lambda _: list(order.chunk(2)))
+    ppo.update(rollout, 0.0)
+    for state, index in zip(begun, order.chunk(2), strict=True):
+        assert torch.equal(state, rollout.state[index])
