@@ -30,7 +30,7 @@ class Acting:
 
     def __init__(self, env: VectorEnv, network: Network, device: torch.device | str) -> None:
         n = env.num_agents
-        self.env, self.network, self.device = env, network, torch.device(device)
+        self.env, self.device = env, torch.device(device)
         self.episode_start = np.ones(n, np.bool_)  # the next observation begins an episode
         self.state = torch.zeros((n, network.state_size), device=device)
         self.history = History(n, network, env.spec.layout, device)

@@ -89,7 +89,7 @@ def test_an_inactive_row_plays_on_with_its_memory():
     acting = learner.acting
     for row, since in ((3, 0), (4, 0), (0, 3)):
         seen = torch.tensor([observed(clock, row) for clock in range(since, 6)], dtype=torch.uint8)
-        torch.testing.assert_close(acting.state[row], memory(acting.network, seen))
+        torch.testing.assert_close(acting.state[row], memory(learner.algorithm.acting, seen))
     assert acting.episode_start.tolist() == [False] * learner.env.num_agents
 
 
