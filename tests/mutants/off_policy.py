@@ -15,6 +15,8 @@ ALL = (
 EXPLORING = ("tests/training/off_policy/test_explore.py",)
 BACKGROUND = ("tests/training/off_policy/test_background.py",)
 RECORDS = ("tests/training/off_policy/test_runner.py",)
+COURSES = ("tests/training/off_policy/test_courses.py",)
+SEGMENTS = "training/off_policy/segments.py"
 
 MUTANTS = (
     Mutant(
@@ -186,5 +188,21 @@ MUTANTS = (
         "        self.left[rows] = 0\n",
         "        self.action[rows] = 0\n",
         EXPLORING,
+    ),
+    Mutant("boredom_by_surprise", RUNNER, "bonus[:, NOVEL] == 1.0", "bonus[:, 0] == 1.0", COURSES),
+    Mutant(
+        "curiosity_outlives_an_absence",
+        RUNNER,
+        "np.flatnonzero(step.began)",
+        "np.flatnonzero(step.began & step.alive)",
+        COURSES,
+    ),
+    Mutant("history_before_the_first_record", REPLAY, "window[:pad] >= 0)", "window[:pad] > 0)", ALL),
+    Mutant(
+        "segments_of_others_written_over",
+        SEGMENTS,
+        "            path.unlink(missing_ok=True)\n",
+        "",
+        ("tests/training/off_policy/test_segments.py",),
     ),
 )

@@ -76,4 +76,11 @@ MUTANTS = (
         DISTRIBUTIONS,
     ),
     Mutant("player_goes_on_after_an_absence", "training/common/acting.py", "~(there & env.masks)", "~env.masks", BOOKS),
+    Mutant(
+        "starts_of_lost_rows_stay",
+        LEDGER,
+        "self.start_step[ended] = self.global_step",
+        "self.start_step[rows] = self.global_step",
+        ("tests/training/off_policy/test_courses.py",),
+    ),
 )

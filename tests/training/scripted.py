@@ -10,7 +10,11 @@ from puffer_envs.contract.records import Episode, Event
 from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.vector_env import VectorEnv
 
-SIZE, ACTIONS = 6, 3
+SIZE, ACTIONS, PLACES = 6, 3, 4
+# Chances of what a step brings to a row that is there
+CHANCES = {"truncated": 0.05, "terminal": 0.05, "lost": 0.03, "retired": 0.03, "reached": 0.1, "": 0.74}
+COMES_BACK = 0.4  # to one that is away
+
 Moments = Collection[tuple[int, int]]  # (clock, row): what the step that leads to this clock brings to the row
 
 
@@ -23,6 +27,7 @@ class Script(VectorEnv):
         lost: workers that die.
         back: workers that are there again.
         retired: rows that become inactive, until their episode ends.
+        reached: rows that come to the one milestone.
     """
 
     def __init__(
@@ -34,12 +39,14 @@ class Script(VectorEnv):
         lost: Moments = (),
         back: Moments = (),
         retired: Moments = (),
+        reached: Moments = (),
         agents_per_env: int = 1,
     ) -> None:
         layout = ObsLayout(np.uint8, ("noise", (SIZE,)))
         spec = EnvSpec("script", layout, spaces.Discrete(ACTIONS), {"pay": 1.0}, agents_per_env=agents_per_env)
         super().__init__(spec, num_envs)
         self.truncated, self.terminal, self.lost, self.back, self.retired = truncated, terminal, lost, back, retired
+        self.reached = reached
         self.clock = 0
         self.acted: list[np.ndarray] = []
         self._draw()
@@ -49,6 +56,7 @@ class Script(VectorEnv):
         self.observations[:] = random.integers(0, 256, self.observations.shape)
         self.final_observations[:] = random.integers(0, 256, self.observations.shape)
         self.rewards[:] = random.normal(size=self.num_agents)
+        self.novelty_keys[:] = random.integers(0, PLACES, self.num_agents)
 
     def _now(self, moments: Moments) -> list[int]:
         return [row for clock, row in moments if clock == self.clock]
@@ -69,10 +77,31 @@ class Script(VectorEnv):
         return ()
 
     def poll_events(self) -> list[Event]:
-        return []
+        return [Event(row, 0, 1, None) for row in self._now(self.reached)]
 
     def poll_episodes(self) -> list[Episode]:
-        return []
+        nothing = np.zeros(0)
+        ended = np.flatnonzero((self.terminals | self.truncations) & self.masks)
+        return [
+            Episode(row, 1, bool(self.truncations[row]), nothing, None, nothing, nothing, {}) for row in ended.tolist()
+        ]
 
     def keep_episodes(self, keep: bool, worlds: bool = False) -> None:
         """None are told of."""
+
+
+def random_course(seed: int, num_rows: int, steps: int) -> dict[str, list[tuple[int, int]]]:
+    """Arguments of `Script`: rows end, retire, are lost and come back by chance, each for itself."""
+    rng = np.random.default_rng(seed)
+    course: dict[str, list[tuple[int, int]]] = {name: [] for name in (*CHANCES, "back") if name}
+    for row in range(num_rows):
+        away = False
+        for clock in range(1, steps + 1):
+            if away:
+                name = "back" if rng.random() < COMES_BACK else ""
+            else:
+                name = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
+            if name:
+                course[name].append((clock, row))
+            away = name == "lost" or (away and name != "back")
+    return course

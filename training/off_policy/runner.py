@@ -153,7 +153,7 @@ class OffPolicy:
     def _begin_anew(self, step: Step) -> None:
         """Rows whose episode ended, or whose worker is away, begin anew at their next observation."""
         self.acting.episode_start[:] = step.began | ~step.alive
-        rows = np.flatnonzero((step.began & step.alive) | step.lost)
+        rows = np.flatnonzero(step.began)
         if rows.size:
             self.behaviour.forget(rows)
             if self.curiosity is not None:

@@ -29,10 +29,10 @@ def replay_of(capacity: int = 192, num_rows: int = 3, length: int = L, **options
     return SequenceReplay(capacity, num_rows, SPEC, network_of(), length, segment=16, **options)
 
 
-def filled(steps: int, num_rows: int = 3, capacity: int = 192, seed: int = 0):
+def filled(steps: int, num_rows: int = 3, capacity: int = 192, seed: int = 0, **options):
     """A replay after `steps` decisions with random truncations and terminals, and the same as lists of records."""
     rng = np.random.default_rng(seed)
-    replay = replay_of(capacity, num_rows)
+    replay = replay_of(capacity, num_rows, **options)
     streams = [[] for _ in range(num_rows)]
     first = np.ones(num_rows, np.bool_)
     state = torch.rand(num_rows, STATE)
@@ -60,13 +60,14 @@ def filled(steps: int, num_rows: int = 3, capacity: int = 192, seed: int = 0):
 
 
 @pytest.mark.parametrize("steps", [40, 63, 200, 500])  # before and after the ring has come round
-def test_sequences_hold_what_was_written(steps):
-    replay, streams = filled(steps)
+@pytest.mark.parametrize("stride", [1, STRIDE])
+def test_sequences_hold_what_was_written(steps, stride):
+    replay, streams = filled(steps, stride=stride)
     firsts, available = replay.starts()
     for stream, records in enumerate(streams):
         assert replay.count[stream] == len(records)
         for nth in range(int(available[stream])):
-            start = int(firsts[stream]) + nth * STRIDE
+            start = int(firsts[stream]) + nth * stride
             batch = replay.gather(np.array([stream]), np.array([start]))
             wanted = records[start : start + L]
             assert batch.rows[:, 0].tolist() == [record[0] for record in wanted]

@@ -82,3 +82,21 @@ def test_segments_come_back_as_they_were_and_are_written_once(tmp_path: Path, re
     SegmentFiles(again, tmp_path / "other").load(replay.segments(), written)
     assert torch.equal(again.rows[:, :32], replay.rows[:, :32])
     assert (again.rows[0, 5] == 5).all()
+
+
+def test_a_segment_that_another_checkpoint_still_holds_is_not_written_over(
+    tmp_path: Path, replay: SequenceReplay
+) -> None:
+    """A run that goes on from an older checkpoint meets the files of the future it gives up, which are only links."""
+    fill(replay, 40)
+    older = {path.name: path for path in SegmentFiles(replay, tmp_path / "older").write()}
+    folder, kept = tmp_path / "replay", tmp_path / "newer"
+    for path in (folder, kept):
+        path.mkdir()
+    for name in older:
+        (folder / name).write_bytes(b"of another future")
+        os.link(folder / name, kept / name)
+    again = SequenceReplay(96, 2, SPEC, network_of(), 8, segment=16)
+    SegmentFiles(again, folder).load(replay.segments(), older)
+    assert all((kept / name).read_bytes() == b"of another future" for name in older)
+    assert all((folder / name).read_bytes() == path.read_bytes() for name, path in older.items())

@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,13 +12,14 @@ import torch
 from policies.protocol import ActorCritic
 from tests.training.common.test_history import HISTORY, Stacking
 from tests.training.on_policy.test_ppo import TinyActorCritic, make_learner
-from tests.training.scripted import Script
+from tests.training.scripted import Script, random_course
 from training.on_policy.config import PPOConfig
 from training.on_policy.rollout import Rollout
 from training.on_policy.runner import OnPolicy
 
 CPU = torch.device("cpu")
 NO_THETA = np.zeros(0)
+close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)  # one row at a time rounds otherwise than all
 STEPS, PAIRS = 6, 3
 ROWS = 2 * PAIRS  # two agents a game
 COURSE = {
@@ -45,9 +48,40 @@ DONE = [
 ]
 
 
-def flags(table: list[str], segment: int) -> torch.Tensor:
+class Marks(NamedTuple):
+    """What a course comes to, each bool [T, N]: a row of these for each decision."""
+
+    start: torch.Tensor
+    mask: torch.Tensor
+    terminal: torch.Tensor
+    done: torch.Tensor
+
+    def of(self, segment: int) -> "Marks":
+        return Marks(*(table[segment * STEPS : (segment + 1) * STEPS] for table in self))
+
+
+def flags(table: list[str]) -> torch.Tensor:
     """bool [T, N]."""
-    return torch.tensor([[mark == "1" for mark in line.split()[segment]] for line in table]).T
+    return torch.tensor([[mark == "1" for mark in line.replace(" ", "")] for line in table]).T
+
+
+def marks_of(course: dict, steps: int) -> Marks:
+    """By the life of each row."""
+    marks = Marks(*torch.zeros((4, steps, ROWS), dtype=torch.bool))
+    for row in range(ROWS):
+        there = active = begins = True
+        for t in range(steps):
+            now = {name for name, moments in course.items() if (t + 1, row) in moments}
+            was_there, was_active = there, active
+            there = (there or "back" in now) and "lost" not in now
+            alive, ended = was_there and there, bool(now & {"terminal", "truncated"})
+            active = ended or (active and "retired" not in now)
+            marks.start[t, row], marks.mask[t, row] = begins, alive and was_active
+            begins = ended or not alive
+            retired = was_active and not active and not begins
+            marks.terminal[t, row] = "terminal" in now or retired
+            marks.done[t, row] = begins or retired
+    return marks
 
 
 def scripted(policy: str = "memory", settings: PPOConfig | None = None, total_steps: int = 1, **course) -> OnPolicy:
@@ -91,11 +125,11 @@ class Witness:
 
 
 class Expected:
-    """What must be stored of two segments, and of the decision after them."""
+    """What must be stored of these segments, and of the decision after them."""
 
-    def __init__(self, state_size: int) -> None:
-        self.values, self.next_values, self.rewards = torch.zeros(3, 2 * STEPS + 1, ROWS)
-        self.state = torch.zeros(2 * STEPS + 1, ROWS, state_size)
+    def __init__(self, segments: int, state_size: int) -> None:
+        self.values, self.next_values, self.rewards = torch.zeros(3, segments * STEPS + 1, ROWS)
+        self.state = torch.zeros(segments * STEPS + 1, ROWS, state_size)
         self.given: list[torch.Tensor] = []  # what the policy was shown
 
     def of(self, segment: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -104,9 +138,9 @@ class Expected:
         return self.values[part], self.next_values[part], self.rewards[part], self.state[part.start]
 
 
-def advantages(values, following, rewards, segment: int, gamma: float, lam: float) -> torch.Tensor:
+def advantages(values, following, rewards, marks: Marks, gamma: float, lam: float) -> torch.Tensor:
     """Sums of temporal differences by plain loops, float32 [T, N]."""
-    mask, terminal, done = (flags(table, segment) for table in (MASK, TERMINAL, DONE))
+    _, mask, terminal, done = marks
     out = torch.zeros(STEPS, ROWS)
     for t, n in np.ndindex(STEPS, ROWS):
         for k in range(t, STEPS):
@@ -117,42 +151,45 @@ def advantages(values, following, rewards, segment: int, gamma: float, lam: floa
     return out
 
 
-def check(learner: OnPolicy, expected: Expected, segment: int) -> None:
+def check(learner: OnPolicy, expected: Expected, marks: Marks, segment: int) -> None:
     """Compare what a full segment holds."""
-    rollout, mask = learner.rollout, flags(MASK, segment)
+    rollout, marks = learner.rollout, marks.of(segment)
+    mask = marks.mask
     rollout.look_ahead(learner.decision.values)
-    for found, table in (
-        (rollout.episode_start, START),
-        (rollout.mask, MASK),
-        (rollout.terminals, TERMINAL),
-        (rollout.dones, DONE),
+    for found, wanted in zip(
+        (rollout.episode_start, rollout.mask, rollout.terminals, rollout.dones), marks, strict=True
     ):
-        assert torch.equal(found, flags(table, segment))
+        assert torch.equal(found, wanted)
     values, following, rewards, state = expected.of(segment)
-    torch.testing.assert_close(rollout.values, values)  # of the inactive as well: they play on
-    torch.testing.assert_close(rollout.state * ~rollout.episode_start[0][:, None], state)
-    torch.testing.assert_close(rollout.rewards, rewards)
+    close(rollout.values, values)  # of the inactive as well: they play on
+    close(rollout.state * ~rollout.episode_start[0][:, None], state)
+    close(rollout.rewards, rewards)
     follows = mask & ~rollout.terminals
-    torch.testing.assert_close(rollout.next_values[follows], following[follows])
+    close(rollout.next_values[follows], following[follows])
     found, returns = rollout.advantages(0.9, 0.8)
-    wanted = advantages(values, following, rewards, segment, 0.9, 0.8)
-    torch.testing.assert_close(found[mask], wanted[mask])
-    torch.testing.assert_close(returns[mask], (wanted + values)[mask])
+    wanted = advantages(values, following, rewards, marks, 0.9, 0.8)
+    close(found[mask], wanted[mask])
+    close(returns[mask], (wanted + values)[mask])
     shown = torch.stack(expected.given[segment * STEPS : (segment + 1) * STEPS])
     assert torch.equal(rollout.given(torch.arange(STEPS * ROWS)), shown.flatten(0, 1))
     sent = np.stack(learner.env.acted[segment * STEPS : (segment + 1) * STEPS])
     assert rollout.actions.tolist() == sent.tolist()
 
 
+def test_what_a_course_comes_to():
+    for found, table in zip(marks_of(COURSE, 2 * STEPS), (START, MASK, TERMINAL, DONE), strict=True):
+        assert torch.equal(found, flags(table))
+
+
 @pytest.mark.parametrize("policy", ["memory", "history"])
-def test_a_segment_is_what_one_row_at_a_time_comes_to(policy):
-    learner = scripted(policy, **COURSE)
+@pytest.mark.parametrize(("course", "segments"), [(COURSE, 2), (random_course(0, ROWS, 25 * STEPS + 1), 25)])
+def test_a_segment_is_what_one_row_at_a_time_comes_to(policy, course, segments):
+    learner, marks = scripted(policy, **course), marks_of(course, segments * STEPS + 1)
     env, witnesses = learner.env, [Witness(learner.policy, row) for row in range(ROWS)]
-    expected = Expected(learner.policy.state_size)
-    start = torch.cat([flags(START, 0), flags(START, 1), torch.zeros(1, ROWS, dtype=torch.bool)])
-    for t in range(2 * STEPS + 1):
+    expected = Expected(segments, learner.policy.state_size)
+    for t in range(segments * STEPS + 1):
         for n, witness in enumerate(witnesses):
-            expected.values[t, n], expected.state[t, n] = witness.see(env.observations, bool(start[t, n]))
+            expected.values[t, n], expected.state[t, n] = witness.see(env.observations, bool(marks.start[t, n]))
         learner.begin()
         expected.given.append(learner.decision.seen.given)
         for n, witness in enumerate(witnesses):  # the script does not wait to be received
@@ -160,7 +197,7 @@ def test_a_segment_is_what_one_row_at_a_time_comes_to(policy):
             expected.next_values[t, n] = witness.ahead(follows)
         expected.rewards[t] = torch.from_numpy(env.rewards)
         if learner.full:
-            check(learner, expected, t // STEPS - 1)
+            check(learner, expected, marks, t // STEPS - 1)
         learner.finish(NO_THETA)
     assert expected.state[STEPS].any() == (policy == "memory")  # there is something to remember
 
