@@ -86,7 +86,11 @@ class Forgetful(TinyPolicy):
 
 
 def make_learner(
-    probe: str, settings: DQNConfig = SETTINGS, seed: int = 0, network: type[QNetwork] = TinyPolicy
+    probe: str,
+    settings: DQNConfig = SETTINGS,
+    seed: int = 0,
+    network: type[QNetwork] = TinyPolicy,
+    bonus: IntrinsicConfig = NO_BONUS,
 ) -> OffPolicy:
     """A learner on its environments, as `training.run.build` puts them together."""
     torch.manual_seed(seed)
@@ -95,7 +99,7 @@ def make_learner(
     env = make(config, ENVS, seed=seed)
     env.reset(seed)
     dqn = DQN(network(env.spec.layout, env.spec.action), settings, "cpu")
-    return OffPolicy(settings, NO_BONUS, env, dqn, Path("unused"), seed=seed, sampling=seed, test_epsilon=0.0)
+    return OffPolicy(settings, bonus, env, dqn, Path("unused"), seed=seed, sampling=seed, test_epsilon=0.0)
 
 
 def collect(learner: OffPolicy, steps: int) -> None:

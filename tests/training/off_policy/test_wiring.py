@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from policies.protocol import QNetwork
 from tests.training.scripted import Script
 from tests.training.test_learning import NO_BONUS, Forgetful, TinyPolicy, collect, make_learner
+from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.config import DQNConfig
 from training.off_policy.dqn import DQN
 from training.off_policy.replay import SequenceBatch
@@ -199,16 +200,16 @@ def test_the_replay_ratio_holds_from_learning_starts_on():
     assert learner.trained > 200
 
 
-def test_a_run_that_is_resumed_learns_on_exactly():
+@pytest.mark.parametrize("bonus", [NO_BONUS, IntrinsicConfig(rnd=1.0, novel=0.5)])
+def test_a_run_that_is_resumed_learns_on_exactly(bonus):
     """In the middle of a step's credit: as many updates, of the same batches, and the same decisions after them."""
     settings = replace(SETTINGS, replay_ratio=0.3, learning_starts=20, batch_size=64)
-    ours, theirs = make_learner("dice", settings), make_learner("dice", settings, seed=7)
+    ours, theirs = (make_learner("dice", settings, seed, bonus=bonus) for seed in (0, 7))
 
-    def step(learner: OffPolicy) -> list:
+    def step(learner: OffPolicy) -> tuple[list, list]:
         learner.begin()
         told = list(learner.learn())
-        learner.finish(np.full(2, 0.5))
-        return told
+        return told, learner.finish(np.full(2, 0.5)).total.tolist()
 
     while not 0 < ours.credit < 20 or ours.updates.started < 3:
         step(ours)
@@ -221,7 +222,9 @@ def test_a_run_that_is_resumed_learns_on_exactly():
         theirs.env.restore(env, ours.env.snapshot(env))
     told = [(step(ours), step(theirs)) for _ in range(60)]
     assert [one for one, _ in told] == [other for _, other in told]
-    assert sum(len(one) for one, _ in told) > 3
+    figures = [figures for (updates, _), _ in told for figures in updates]
+    assert len(figures) > 3
+    assert all("rnd_loss" in each for each in figures)
     np.testing.assert_array_equal(ours.choice.actions, theirs.choice.actions)
     for learner in (ours, theirs):
         learner.close()
