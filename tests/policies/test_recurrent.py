@@ -74,6 +74,14 @@ def test_gru_and_lstm_by_their_formulas():
     torch.testing.assert_close(y.item(), 0.970688 * 0.822034, atol=1e-5, rtol=0)
 
 
+def test_an_lstm_begins_with_open_forget_gates():
+    lstm = LSTM(1, H)
+    h, c = torch.zeros(1, H), torch.full((1, H), 2.0)
+    _, state = lstm.step(torch.zeros(1, 1), torch.cat((h, c), -1), torch.zeros(1, dtype=torch.bool))
+    # Nothing is seen and nothing said: all gates are at sigmoid(0), but for that of the cell at sigmoid(1) = .731059
+    torch.testing.assert_close(state[:, H:], 0.731059 * c, rtol=1e-5, atol=0)
+
+
 def test_ssm_by_its_formula_and_time_scales():
     ssm = SSM(1, 4, time_scales=(2.0, 512.0))
     decay = torch.sigmoid(ssm.decay)

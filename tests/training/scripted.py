@@ -14,6 +14,7 @@ SIZE, ACTIONS, PLACES = 6, 3, 4
 # Chances of what a step brings to a row that is there
 CHANCES = {"truncated": 0.05, "terminal": 0.05, "lost": 0.03, "retired": 0.03, "reached": 0.1, "": 0.74}
 COMES_BACK = 0.4  # to one that is away
+SLEEPS = 0.2  # through the next episode, after one that ended
 
 Moments = Collection[tuple[int, int]]  # (clock, row): what the step that leads to this clock brings to the row
 
@@ -28,6 +29,7 @@ class Script(VectorEnv):
         back: workers that are there again.
         retired: rows that become inactive, until their episode ends.
         reached: rows that come to the one milestone.
+        asleep: rows that are inactive from the episode on that begins then.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class Script(VectorEnv):
         back: Moments = (),
         retired: Moments = (),
         reached: Moments = (),
+        asleep: Moments = (),
         agents_per_env: int = 1,
     ) -> None:
         layout = ObsLayout(np.uint8, ("noise", (SIZE,)))
         spec = EnvSpec("script", layout, spaces.Discrete(ACTIONS), {"pay": 1.0}, agents_per_env=agents_per_env)
         super().__init__(spec, num_envs)
         self.truncated, self.terminal, self.lost, self.back, self.retired = truncated, terminal, lost, back, retired
-        self.reached = reached
+        self.reached, self.asleep = reached, asleep
         self.clock = 0
         self.acted: list[np.ndarray] = []
         self._draw()
@@ -70,6 +73,7 @@ class Script(VectorEnv):
         self.terminals[self._now(self.terminal)] = True
         self.truncations[self._now(self.truncated)] = True
         self.active[self.terminals | self.truncations] = True
+        self.active[self._now(self.asleep)] = False
         self.masks[self._now(self.lost)] = False
         self.masks[self._now(self.back)] = True
 
@@ -93,7 +97,7 @@ class Script(VectorEnv):
 def random_course(seed: int, num_rows: int, steps: int) -> dict[str, list[tuple[int, int]]]:
     """Arguments of `Script`: rows end, retire, are lost and come back by chance, each for itself."""
     rng = np.random.default_rng(seed)
-    course: dict[str, list[tuple[int, int]]] = {name: [] for name in (*CHANCES, "back") if name}
+    course: dict[str, list[tuple[int, int]]] = {name: [] for name in (*CHANCES, "back", "asleep") if name}
     for row in range(num_rows):
         away = False
         for clock in range(1, steps + 1):
@@ -103,5 +107,7 @@ def random_course(seed: int, num_rows: int, steps: int) -> dict[str, list[tuple[
                 name = str(rng.choice(list(CHANCES), p=list(CHANCES.values())))
             if name:
                 course[name].append((clock, row))
+            if name in ("truncated", "terminal") and rng.random() < SLEEPS:
+                course["asleep"].append((clock, row))
             away = name == "lost" or (away and name != "back")
     return course

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from policies.actions import Categorical, Distribution
-from policies.protocol import ActorCritic, QNetwork
+from policies.protocol import ActorCritic, Network, QNetwork
 from puffer_envs.contract.vector_env import VectorEnv
 from tests.probes import PROBES, MemoryConfig
-from training.common.acting import Player
+from training.common.acting import Player, Seen
 from training.evaluation.episodes import frames_of_episode, play_episodes
 from training.off_policy.dqn import QPlayer
 from training.on_policy.runner import ActorCriticPlayer
@@ -66,6 +66,39 @@ def test_episodes_are_evaluated_with_memory(make_player):
         result = play_episodes(make_player, env, 0, seed)
         assert result.returns == [1.0] * 32
         assert result.mean_length == LENGTH
+
+
+class Still(Player):
+    """Does nothing."""
+
+    def choose(self, seen: Seen) -> np.ndarray:
+        return np.zeros(self.env.num_agents, np.int32)
+
+
+def still(env: VectorEnv, seed: int) -> Player:
+    network = Network()
+    network.state_size = 0
+    return Still(env, network, "cpu")
+
+
+def test_the_first_episode_of_each_environment_counts():
+    """Those that end early play on while the others are at it; what they play then is cut by the cap."""
+    make, config, _, _ = PROBES["dice"]
+    env = make(config, 24)
+    result = play_episodes(still, env, 40, 5)
+    again = make(config, 24)
+    again.reset(5)
+    again.keep_episodes(True)
+    lengths: dict[int, int] = {}
+    player = still(again, 5)
+    for step in range(1, 41):
+        if step == 40:
+            again.request_reset(np.ones(24, np.bool_))
+        player.advance()
+        for row in np.flatnonzero(again.terminals | again.truncations).tolist():
+            lengths.setdefault(row, step)
+    assert [episode.length for episode in result.episodes] == [lengths[row] for row in range(24)]
+    assert len(set(lengths.values())) > 5
 
 
 @both

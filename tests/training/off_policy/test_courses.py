@@ -15,7 +15,7 @@ from training.off_policy.config import DQNConfig
 from training.off_policy.dqn import DQN
 from training.off_policy.runner import OffPolicy
 
-ROWS, STEPS, RESUMED = 5, 700, 590  # the ring of 512 comes round; a segment of 256 is left whole
+ROWS, STEPS, RESUMED = 5, 950, 640  # the ring of 512 comes round; a segment of 256 is left whole
 BONUS = IntrinsicConfig(rnd=0.5, novel=0.25, bayes=0.75, novel_power=1.5)
 THETA = np.array([0.375])
 SETTINGS = DQNConfig(

@@ -80,6 +80,13 @@ def test_a_row_without_new_places_explores_until_it_finds_one():
     np.testing.assert_allclose(random.epsilon(10), [0.1, 0.1])
 
 
+def test_a_bored_row_never_explores_less_than_its_place_says():
+    random = explorer(3, boredom=1, epsilon_bored=0.3, epsilon_base=0.4, epsilon_alpha=1.0, epsilon_ramp=100)
+    random.observe(np.zeros(3, np.bool_))
+    np.testing.assert_allclose(random.epsilon(0), [1.0, 1.0, 1.0])
+    np.testing.assert_allclose(random.epsilon(100), [0.4, 0.3, 0.3])  # the ladder: .4, .253, .16
+
+
 def test_boredom_ends_with_its_episode():
     random = explorer(2, boredom=2, epsilon_bored=0.5, epsilon_base=0.1, epsilon_alpha=0.0, epsilon_ramp=1)
     for _ in range(2):

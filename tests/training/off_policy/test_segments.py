@@ -84,6 +84,16 @@ def test_segments_come_back_as_they_were_and_are_written_once(tmp_path: Path, re
     assert (again.rows[0, 5] == 5).all()
 
 
+def test_what_an_earlier_process_wrote_is_not_trusted(tmp_path: Path, replay: SequenceReplay) -> None:
+    """Its file of this number may be of a future that was given up: of rows that nobody has played."""
+    folder = tmp_path / "replay"
+    folder.mkdir()
+    fill(replay, 16)
+    (folder / "segment_0.pt").write_bytes(b"of another future")
+    (path,) = SegmentFiles(replay, folder).write()
+    assert torch.equal(torch.load(path, weights_only=True)["rows"], replay.rows[:, :16])
+
+
 def test_a_segment_that_another_checkpoint_still_holds_is_not_written_over(
     tmp_path: Path, replay: SequenceReplay
 ) -> None:

@@ -76,6 +76,20 @@ def test_a_clipped_value_counts_where_it_is_worse():
     assert loss.item() == pytest.approx(0.32, abs=1e-6)
 
 
+@pytest.mark.parametrize("clip_vloss", [False, True])
+@pytest.mark.parametrize("norm_adv", [False, True])
+def test_the_gradient_of_the_loss_is_its_slope(clip_vloss, norm_adv):
+    torch.manual_seed(0)
+    config = PPOConfig(clip_vloss=clip_vloss, norm_adv=norm_adv, ent_coef=0.3)
+    numbers = torch.randn(5, 6, 4, dtype=torch.float64)
+    mask = torch.rand(6, 4) < 0.7
+    batch = Minibatch(torch.zeros(6, 4), numbers[0], 0.2 * numbers[1], numbers[2], numbers[3], mask)
+    logprobs = (numbers[0] + 0.3 * torch.randn_like(numbers[0])).requires_grad_()  # of ratios in and out of the clip
+    values = (0.2 * numbers[1] + 0.3 * torch.randn_like(numbers[0])).requires_grad_()
+    entropies = numbers[4].requires_grad_()
+    assert torch.autograd.gradcheck(lambda *x: ppo_loss(*x, batch, config)[0], (logprobs, entropies, values))
+
+
 def test_rows_without_a_worker_do_not_count():
     one, other = batch_of(1.1, 2.0, ret=1.0), batch_of(1.9, 70.0, ret=9.0)
     both = Minibatch(*(torch.cat(pair, dim=1) for pair in zip(one, other, strict=True)))

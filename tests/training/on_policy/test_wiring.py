@@ -75,7 +75,7 @@ def marks_of(course: dict, steps: int) -> Marks:
             was_there, was_active = there, active
             there = (there or "back" in now) and "lost" not in now
             alive, ended = was_there and there, bool(now & {"terminal", "truncated"})
-            active = ended or (active and "retired" not in now)
+            active = (ended and "asleep" not in now) or (active and not ended and "retired" not in now)
             marks.start[t, row], marks.mask[t, row] = begins, alive and was_active
             begins = ended or not alive
             retired = was_active and not active and not begins
