@@ -205,4 +205,18 @@ MUTANTS = (
         "",
         ("tests/training/off_policy/test_segments.py",),
     ),
+    Mutant(
+        "segments_of_another_future",
+        SEGMENTS,
+        "            if number not in self.written:\n",
+        "            if not self._path(number).exists():\n",
+        ("tests/training/off_policy/test_segments.py",),
+    ),
+    Mutant(
+        "bored_rows_explore_less",
+        EXPLORE,
+        "np.maximum(epsilon, self.config.epsilon_bored)",
+        "self.config.epsilon_bored",
+        EXPLORING,
+    ),
 )

@@ -12,6 +12,7 @@ ALL = (
     "tests/training/on_policy/test_ppo.py::test_a_clipped_value_counts_where_it_is_worse",
     "tests/training/on_policy/test_ppo.py::test_value_and_entropy_by_hand",
     "tests/training/on_policy/test_ppo.py::test_rows_without_a_worker_do_not_count",
+    "tests/training/on_policy/test_ppo.py::test_the_gradient_of_the_loss_is_its_slope",
     "tests/training/common/test_history.py",
 )
 
@@ -129,4 +130,18 @@ MUTANTS = (
     ),
     Mutant("ppo_rate_below_zero", PPO, "max(0.0, 1.0 - progress)", "(1.0 - progress)", LAST_RATE),
     Mutant("ppo_states_of_other_rows", PPO, "rollout.state[index]", "rollout.state[: len(index)]", MEMORIES),
+    Mutant(
+        "clipped_value_without_gradient",
+        PPO,
+        "(values - batch.values).clamp(",
+        "(values - batch.values).detach().clamp(",
+        ALL,
+    ),
+    Mutant(
+        "truncation_into_an_inactive_start_is_terminal",
+        RUNNER,
+        "retired = active & ~env.active & ~acting.episode_start",
+        "retired = active & ~env.active",
+        ALL,
+    ),
 )

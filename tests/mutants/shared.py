@@ -11,6 +11,7 @@ FRAMES = ("tests/training/common/test_history.py", "tests/training/off_policy/te
 EPISODES = ("tests/training/evaluation/test_episodes.py",)
 BOOKS = ("tests/training/common/test_ledger.py", "tests/training/off_policy/test_runner.py")
 DISTRIBUTIONS = ("tests/policies/test_actions.py",)
+SLOPES = ("tests/policies/test_slopes.py",)
 
 MUTANTS = (
     Mutant("rnd_without_window", CURIOSITY, "min(count, RND_WINDOW)", "count", INTRINSIC),
@@ -82,5 +83,40 @@ MUTANTS = (
         "self.start_step[ended] = self.global_step",
         "self.start_step[rows] = self.global_step",
         ("tests/training/off_policy/test_courses.py",),
+    ),
+    Mutant(
+        "last_episode_of_an_evaluation_counts",
+        "training/evaluation/episodes.py",
+        "done.setdefault(episode.row, episode)",
+        "done[episode.row] = episode",
+        EPISODES,
+    ),
+    Mutant(
+        "entropy_without_gradient",
+        ACTIONS,
+        "return -(self.logprobs.exp() * self.logprobs).sum(-1)",
+        "return -(self.logprobs.exp().detach() * self.logprobs).sum(-1)",
+        SLOPES,
+    ),
+    Mutant(
+        "lstm_input_gate_open",
+        "policies/recurrent.py",
+        ".data[hidden : 2 * hidden])",
+        ".data[:hidden])",
+        ("tests/policies/test_recurrent.py",),
+    ),
+    Mutant(
+        "ssm_decay_learns_from_the_input_alone",
+        "policies/recurrent.py",
+        "torch.sigmoid(self.decay) *",
+        "torch.sigmoid(self.decay.detach()) *",
+        SLOPES,
+    ),
+    Mutant(
+        "dueling_mean_without_gradient",
+        "policies/values.py",
+        "advantage.mean(-1, keepdim=True)",
+        "advantage.mean(-1, keepdim=True).detach()",
+        SLOPES,
     ),
 )
