@@ -11,6 +11,7 @@ from puffer_envs.contract.actions import check
 from puffer_envs.contract.hooks import Hooks
 from puffer_envs.contract.records import Episode, Event, FailedStart, Report, summarise
 from puffer_envs.contract.spec import EnvSpec
+from puffer_envs.contract.vector_env import GUEST, LEARNER
 from puffer_envs.kit import rng
 from puffer_envs.kit.tally import add_up, clear, weigh
 
@@ -53,6 +54,9 @@ class BatchedEnv(Hooks):
         self.term_returns = np.zeros((n, k), np.float32)
         self.held_at_start = np.zeros((n, m), np.bool_)
         self.reached_at = np.full((n, m), -1, np.int32)
+        # Who plays each row now, and from its next episode on
+        self.seats = np.full(n, LEARNER, np.int8)
+        self.next_seats = np.full(n, LEARNER, np.int8)
         # The channel to the curriculum
         self.states: dict[str, bytes] = {}
         self.wanted_states = np.zeros(m, np.bool_)  # nobody has asked for any
@@ -96,6 +100,7 @@ class BatchedEnv(Hooks):
     def send(self, actions: np.ndarray) -> None:
         """Step every row; the order of events is the contract that all games share."""
         self.actions[:] = check(self.spec.action, actions, self.num_agents)
+        self._play_scripts()
         self._clear()
         known_events = len(self._events)
         self.act()
@@ -114,6 +119,12 @@ class BatchedEnv(Hooks):
             self._begin_episodes(ended)
         self.observe(self.observations, self.agent_ids)
         self._report()
+
+    def _play_scripts(self) -> None:
+        if self.spec.scripts:
+            rows = np.flatnonzero(self.seats > LEARNER)
+            if rows.size:
+                self.play_scripts(rows, self.seats[rows] - np.int8(1))
 
     def _clear(self) -> None:
         self.terminals[:] = False
@@ -143,12 +154,14 @@ class BatchedEnv(Hooks):
             reached=self.reached_at[row].copy(),
             summary=self.summary(row),
             world=self.write_world(env) if self._keep_worlds and agent == 0 else None,
+            seat=int(self.seats[row]),
         )
 
     def _begin_episodes(self, rows: np.ndarray) -> None:
         # Agents of one environment begin and end together: the game's `finish` sees to it.
         agents = self.spec.agents_per_env
-        self.active[rows] = True
+        self.seats[rows] = self.next_seats[rows]
+        self.active[rows] = self.seats[rows] == LEARNER
         envs = [env for env in (rows[::agents] // agents).tolist() if not self._begin_from_state(env)]
         if envs:
             self.begin_new(np.array(envs))
@@ -190,6 +203,13 @@ class BatchedEnv(Hooks):
         self._steps_since_report = 0
         self._ended[:] = 0
         self._term_sums[:] = 0
+
+    # -- opponents -----------------------------------------------------------------------------------------------
+    def set_next_seats(self, env: int, seats: Sequence[int]) -> None:
+        agents, scripts = self.spec.agents_per_env, len(self.spec.scripts)
+        if len(seats) != agents or not all(GUEST <= seat <= scripts for seat in seats):
+            raise ValueError(f"seats {list(seats)}: {self.spec.name} takes {agents} numbers from {GUEST} to {scripts}")
+        self.next_seats[self._rows(env)] = seats
 
     # -- curriculum ----------------------------------------------------------------------------------------------
     def reach(self, row: int, milestone: int) -> None:
@@ -244,7 +264,7 @@ class BatchedEnv(Hooks):
     def load_state(self, env: int, state: bytes) -> None:
         rows = self.agent_ids[self._rows(env)]
         active = self.active[rows]
-        self.active[rows] = True  # first: the game may say otherwise
+        self.active[rows] = self.seats[rows] == LEARNER  # first: the game may say otherwise
         try:
             self.begin(env, state)
         except state_file.StateFileError:
@@ -293,7 +313,7 @@ class BatchedEnv(Hooks):
                     "active",
                 ),
                 *("milestones_held", "novelty_keys", "episode_step", "term_returns", "held_at_start", "reached_at"),
-                *("rng", "reset_requested"),
+                *("rng", "reset_requested", "seats", "next_seats"),
             )
         }
         one, rows = slice(env, env + 1), self._rows(env)

@@ -63,6 +63,11 @@ class Hooks(VectorEnv):
         """
         return state
 
+    def play_scripts(self, rows: np.ndarray, scripts: np.ndarray) -> None:
+        """Write the actions of players by rule into ``self.actions`` at ``rows`` (indices); ``scripts`` int8 [n] are
+        their places in `EnvSpec.scripts`. Called before `act` where the spec has scripts and any row is played so."""
+        raise NotImplementedError
+
     def can_begin(self, env: int) -> bool:
         """Whether an episode could begin in the world of an environment as it is now; not where its end is reached."""
         return True

@@ -29,6 +29,7 @@ class Episode(NamedTuple):
     reached: np.ndarray  # int32 [M], step at which each was reached, -1 where it was not
     summary: dict[str, Any]  # the game's own facts: badges, map, ...
     world: bytes | None = None  # as `save_state` gives it, at the end; only where it is asked for
+    seat: int = 0  # who played it, see `VectorEnv.set_next_seats`
 
 
 class FailedStart(NamedTuple):

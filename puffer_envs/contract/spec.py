@@ -21,6 +21,7 @@ class EnvSpec:
     milestones: tuple[Milestone, ...] = ()
     agents_per_env: int = 1
     texts: tuple[str, ...] = ()  # that the rows of the observations refer to by number
+    scripts: tuple[str, ...] = ()  # players by rule that the game can seat itself (`VectorEnv.set_next_seats`)
 
     @cached_property
     def action(self) -> ActionSpec:

@@ -5,7 +5,7 @@ that step all their rows in this process, and ``workers.pool.WorkerPool`` for th
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,9 @@ else:
         return PufferEnv
 
     PufferEnv = _puffer_env()
+
+# Who plays an agent; from 1 on the scripts of `EnvSpec.scripts`, in their order, whose actions the game chooses itself.
+LEARNER, GUEST = 0, -1
 
 StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]
 
@@ -83,7 +86,7 @@ class VectorEnv(PufferEnv):
     new episode with the observation delivered then, and that step was none of its own.
 
     A row that is not ``active`` acts and is stepped, but is not learned from: it is eliminated, or an opponent plays
-    it. Games clear it and nobody else; each episode begins active unless the game says otherwise.
+    it. Games clear it and nobody else; each episode begins active unless the game or `set_next_seats` says otherwise.
     """
 
     def __init__(self, spec: EnvSpec, num_envs: int, buf: dict[str, np.ndarray] | None = None) -> None:
@@ -121,6 +124,16 @@ class VectorEnv(PufferEnv):
         """Wait for the step that `send` began; ``(observations, rewards, terminals, truncations, infos)``."""
         self.recv()
         return self.observations, self.rewards, self.terminals, self.truncations, self.infos
+
+    # -- opponents -----------------------------------------------------------------------------------------------
+    def set_next_seats(self, env: int, seats: Sequence[int]) -> None:
+        """Who plays each agent of one environment, from its next episode on until it is set anew.
+
+        Args:
+            seats: for each agent `LEARNER` (at first all are), `GUEST` (played from outside and not learned from) or
+                n + 1 for script n of the spec, which is not learned from either and whose actions are ignored.
+        """
+        raise NotImplementedError
 
     # -- curriculum ----------------------------------------------------------------------------------------------
     def add_state(self, state_id: str, state: bytes) -> None:

@@ -206,7 +206,7 @@ class Territory(BatchedEnv):
 
     def finish(self) -> None:
         """`kernels.play` has said who ends; who owns nothing waits until the others do, with nothing left to learn."""
-        np.greater(self.state.tiles[:, 1 : self.config.num_agents + 1].reshape(-1), 0, out=self.active)
+        self.active &= self.state.tiles[:, 1 : self.config.num_agents + 1].reshape(-1) > 0
 
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
         if rows.size == self.num_agents:
@@ -252,7 +252,7 @@ class Territory(BatchedEnv):
         self.memory.share[rows] = self.memory.trail[rows] = shares[rows]
         self.state.land_at[env] = shares[rows, None]
         self.milestones_held[rows] = shares[rows, None] >= _SHARES
-        self.active[rows] = shares[rows] > 0
+        self.active[rows] &= shares[rows] > 0
         self._forget_views(env)
 
     def _forget_views(self, env: int) -> None:

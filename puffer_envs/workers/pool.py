@@ -6,7 +6,7 @@ its rows are masked and the other rows go on unchanged.
 
 import pickle
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,6 +182,11 @@ class WorkerPool(VectorEnv):
         worker = self._worker_of(env)
         self._setup.next_start[env] = state_id
         self._order(worker, "set_next_start", env - worker.first_env, state_id)
+
+    def set_next_seats(self, env: int, seats: Sequence[int]) -> None:
+        worker = self._worker_of(env)
+        self._setup.next_seats[env] = tuple(seats)
+        self._order(worker, "set_next_seats", env - worker.first_env, tuple(seats))
 
     def request_reset(self, mask: np.ndarray) -> None:
         for worker in self.workers:

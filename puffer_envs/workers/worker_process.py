@@ -45,6 +45,7 @@ class Setup:
     report_interval: int
     wanted: np.ndarray  # bool [M], milestones whose events carry the world
     next_start: list[str | None]  # of each environment
+    next_seats: dict[int, tuple[int, ...]] = field(default_factory=dict)  # of environments where any were chosen
     states: dict[str, bytes] = field(default_factory=dict)  # packed
     keep_episodes: tuple[bool, bool] = False, False  # and their worlds
 
@@ -126,6 +127,8 @@ def _make(init: WorkerInit, memory: int) -> BatchedEnv:
         env.add_state(state_id, state)
     for index, start in enumerate(init.next_start):
         env.set_next_start(index, start)
+        if init.first_env + index in setup.next_seats:
+            env.set_next_seats(index, setup.next_seats[init.first_env + index])
     if init.reset:
         env.reset()
     return env

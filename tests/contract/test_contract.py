@@ -25,6 +25,7 @@ from puffer_envs.territory.env import Territory
 from puffer_envs.voxel_swarm.config import Config as VoxelConfig
 from puffer_envs.voxel_swarm.env import VoxelSwarm
 from tests.action_probes import ALL_PROBES
+from tests.duel import Duel, DuelConfig
 from tests.probes import PROBES
 
 BUFFERS = (
@@ -76,6 +77,7 @@ GAMES = {
     "keys_corridor": _probe("keys_corridor", seed_shows=False, markov=True),
     "parts_corridor": _probe("parts_corridor", seed_shows=False, markov=True),
     "target": _probe("target"),
+    "duel": Game(lambda num_envs, **kwargs: Duel(DuelConfig(), num_envs, **kwargs), markov=True),
     "voxel_swarm": Game(_voxel_swarm, markov=True),
     "territory": Game(_territory, many=65, steps=26),
 }
@@ -238,6 +240,35 @@ def test_given_buffers_are_used(game: Game) -> None:
     for name in BUFFERS:
         assert getattr(other, name) is buffers[name]
     other.close()
+
+
+def test_seats_hold_from_the_next_episode_on(game: Game) -> None:
+    env = game.make(2)
+    agents = env.spec.agents_per_env
+    env.reset(seed=0)
+    begun = env.active.copy()
+    guests, others = slice(0, agents), slice(agents, 2 * agents)
+    env.set_next_seats(0, [base.GUEST] * agents)
+    assert (env.active == begun).all()
+
+    def begin_anew() -> None:
+        env.request_reset(np.ones(2, np.bool_))
+        env.step(np.zeros(env.actions.shape, env.actions.dtype))
+
+    before = env.snapshot(0)
+    for _ in range(2):  # until it is set anew
+        begin_anew()
+        assert not env.active[guests].any()
+        assert (env.active[others] == begun[others]).all()
+    env.set_next_seats(0, [base.LEARNER] * agents)
+    begin_anew()
+    assert (env.active[guests] == begun[guests]).all()
+    env.restore(0, before)  # the seats belong to the row
+    begin_anew()
+    assert not env.active[guests].any()
+    for wrong in ([base.LEARNER] * (agents + 1), [len(env.spec.scripts) + 1] * agents):
+        with pytest.raises(ValueError, match="seats"):
+            env.set_next_seats(0, wrong)
 
 
 def test_rewards_are_the_sum_of_their_terms(game: Game) -> None:

@@ -200,8 +200,8 @@ MUTANTS = (
     Mutant("history_before_the_first_record", REPLAY, "window[:pad] >= 0)", "window[:pad] > 0)", ALL),
     Mutant(
         "segments_of_others_written_over",
-        SEGMENTS,
-        "            path.unlink(missing_ok=True)\n",
+        "training/store/files.py",
+        "    path.unlink(missing_ok=True)\n",
         "",
         ("tests/training/off_policy/test_segments.py",),
     ),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from puffer_envs.contract.records import Episode, Event
-from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.vector_env import LEARNER, VectorEnv
 
 
 class FinishedEpisode(NamedTuple):
@@ -14,7 +14,7 @@ class FinishedEpisode(NamedTuple):
 
     episode: Episode
     episode_id: int
-    returns: dict[str, float]  # part of the reward -> unweighted sum over the episode, mean over the agents
+    returns: dict[str, float]  # part of the reward -> unweighted sum over the episode, mean over the learner's agents
     total: float  # of the weighted sum
     start_step: int  # global step at its start
     end_step: int
@@ -68,15 +68,25 @@ class Ledger:
             returned,
             self.alive & ~alive,
             events,
-            [self._finished(e) for e in env.poll_episodes() if e.row % env.spec.agents_per_env == 0],
+            self._finished(env.poll_episodes()),
         )
         self._begin_anew(ended | ~alive)
         return step
 
-    def _finished(self, episode: Episode) -> FinishedEpisode:
+    def _finished(self, episodes: list[Episode]) -> list[FinishedEpisode]:
+        """One for each environment."""
+        agents, learners = self.env.spec.agents_per_env, {each.row for each in episodes if each.seat == LEARNER}
+        firsts = [each for each in episodes if each.row % agents == 0]
+        return [
+            self._told(first, [row for row in range(first.row, first.row + agents) if row in learners])
+            for first in firsts
+        ]
+
+    def _told(self, episode: Episode, rows: list[int]) -> FinishedEpisode:
+        """What the books say of an episode; ``rows`` are those that the learner played."""
         row = episode.row
         self.episodes += 1
-        returns = self.returns[row : row + self.env.spec.agents_per_env].mean(axis=0)
+        returns = self.returns[rows or [row]].mean(axis=0)
         total = float(returns @ self.weights)
         began = int(self.start_step[row])
         parts = dict(zip(self.parts, returns.tolist(), strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Interval
 
 from puffer_envs.contract.records import Episode
-from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.vector_env import LEARNER, VectorEnv
 from training.common.acting import Player
 from training.common.ledger import facts
 
@@ -34,7 +34,7 @@ class Evaluation(NamedTuple):
     """What a batch of evaluation episodes came to."""
 
     episodes: list[Episode]  # one for each environment; its first agent speaks for all
-    returns: list[float]  # of each episode: the game's own reward, mean over the agents
+    returns: list[float]  # of each episode: the game's own reward, mean over the agents that no opponent played
     mean_return: float
     interval: float  # half width of the 95% interval of the mean
     mean_length: float
@@ -94,8 +94,14 @@ def play_episodes(
     whole = [row for row in range(0, env.num_agents, agents) if all(row + i in done for i in range(agents))]
     if not whole:
         return None
-    returns = [np.mean([done[row + i].term_returns.sum() for i in range(agents)]) for row in whole]
+    returns = [np.mean(_returns([done[row + i] for i in range(agents)])) for row in whole]
     return summarise([done[row] for row in whole], np.array(returns, np.float64), env, places)
+
+
+def _returns(agents: list[Episode]) -> list[float]:
+    """Of the agents of one environment that no opponent played, or of the first."""
+    learners = [each for each in agents if each.seat == LEARNER]
+    return [float(each.term_returns.sum()) for each in learners or agents[:1]]
 
 
 def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv, places: Collection[str] = ()) -> Evaluation:

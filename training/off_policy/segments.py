@@ -1,6 +1,5 @@
 """The replay on disk: a segment is written once and then only linked, so a checkpoint costs seconds, not gigabytes."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from training.off_policy.replay import SequenceReplay
 from training.store.checkpoint import save_file
+from training.store.files import take_over
 
 
 class SegmentFiles:
@@ -45,8 +45,7 @@ class SegmentFiles:
         for number in numbers:
             source, path = files[self._path(number).name], self._path(number)
             self.replay.load_segment(number, torch.load(source, weights_only=True, map_location=self.replay.device))
-            path.unlink(missing_ok=True)
-            _link_or_copy(source, path)
+            take_over(source, path)
             self.written.add(number)
 
     def _path(self, number: int) -> Path:
@@ -56,10 +55,3 @@ class SegmentFiles:
         parts = {name: part.clone() for name, part in self.replay.segment_dict(number).items()}  # not the whole ring
         save_file(self._path(number), parts)
         self.written.add(number)
-
-
-def _link_or_copy(source: Path, path: Path) -> None:
-    try:
-        os.link(source, path)
-    except OSError:  # another file system, or one without links
-        path.write_bytes(source.read_bytes())

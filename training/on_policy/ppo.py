@@ -114,10 +114,14 @@ class PPO:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def _minibatches(self, rollout: Rollout) -> list[Tensor]:
-        """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory."""
-        count = rollout.mask.shape[1] if self.policy.state_size else rollout.mask.numel()
-        orders = [torch.randperm(count, generator=self.generator) for _ in range(self.config.update_epochs)]
-        return [part for order in orders for part in order.to(self.device).chunk(self.config.num_minibatches)]
+        """What each gradient step of all epochs takes, int64 [B] each: rows, or decisions t N + n without a memory.
+
+        Those that nobody learns from are left out: the half of a self-play batch that opponents play.
+        """
+        counts = rollout.mask.any(0) if self.policy.state_size else rollout.mask.flatten()
+        learned = (counts if counts.any() else torch.ones_like(counts)).nonzero()[:, 0]
+        orders = [torch.randperm(len(learned), generator=self.generator) for _ in range(self.config.update_epochs)]
+        return [part for order in orders for part in learned[order.to(self.device)].chunk(self.config.num_minibatches)]
 
     def _step(self, rollout: Rollout, index: Tensor, advantages: Tensor, returns: Tensor) -> dict[str, Tensor]:
         stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.mask)

@@ -14,6 +14,7 @@ from puffer_envs.contract.vector_env import VectorEnv
 from training.common import texts
 from training.common.acting import Acting, Player, Seen
 from training.common.ledger import Ledger, Step
+from training.common.opponents import Opponents
 from training.common.transfer import restore_generator
 from training.on_policy.config import PPOConfig
 from training.on_policy.ppo import PPO
@@ -41,6 +42,7 @@ class OnPolicy:
         total_steps: decisions of the whole run, over which an annealed learning rate falls.
         acting: seed of the actions, which are drawn on the device.
         order: seed of the order of rows.
+        opponents: who plays the rows of a game of two that nobody learns from.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class OnPolicy:
         acting: int,
         order: int,
         device: torch.device,
+        opponents: Opponents | None = None,
     ) -> None:
-        self.env, self.device, self.total_steps = env, device, total_steps
+        self.env, self.device, self.total_steps, self.opponents = env, device, total_steps, opponents
         self.policy = texts.read(policy.to(device), env.spec.texts)
         self.ppo = PPO(self.policy, settings, order, device)
         self.rollout = Rollout(env.spec, env.num_agents, policy, settings.num_steps, device)
@@ -81,7 +84,9 @@ class OnPolicy:
         distribution, values, state = self.policy.step(seen.given, seen.state, seen.episode_start)
         actions = distribution.sample(self.generator)
         active = self.env.active.copy()
-        acting.send(self.env.spec.action.to_env(actions.cpu().numpy()))
+        # What a guest does is sent and not stored: what is not learned from must only be finite.
+        sent = actions if self.opponents is None else self.opponents.play(seen, actions, state)
+        acting.send(self.env.spec.action.to_env(sent.cpu().numpy()))
         acting.state = state
         self.decision = Decision(seen, actions, distribution.log_prob(actions), values, active)
 
@@ -125,7 +130,9 @@ class OnPolicy:
         retired = active & ~env.active & ~acting.episode_start
         results = (env.rewards, env.terminals | retired, acting.episode_start | retired, step.alive & active)
         rollout.receive(self.t, *[acting.to_device(result) for result in results])
-        self._bootstrap(np.flatnonzero(env.truncations & env.masks))
+        self._bootstrap(np.flatnonzero(env.truncations & env.masks & active))
+        if self.opponents is not None:
+            self.opponents.follow(step, self.ledger.global_step)
         self.t += 1
         return step
 
@@ -144,10 +151,11 @@ class OnPolicy:
         return ActorCriticPlayer(env, texts.read(self.policy, env.spec.texts), False, seed, self.device)
 
     def figures(self) -> dict[str, float]:
-        return {"learning_rate": self.ppo.learning_rate}
+        of_opponents = {} if self.opponents is None else self.opponents.figures()
+        return {"learning_rate": self.ppo.learning_rate} | of_opponents
 
     def files(self) -> list[Path]:
-        return []
+        return [] if self.opponents is None else self.opponents.files()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -160,6 +168,7 @@ class OnPolicy:
                 "t": self.t,
                 "learned": self.learned,
             },
+            "opponents": {} if self.opponents is None else self.opponents.state_dict(),
         }
 
     def load_state_dict(self, parts: dict[str, Any], files: dict[str, Path]) -> None:
@@ -171,6 +180,8 @@ class OnPolicy:
         self.acting.load_state_dict(state["acting"])
         restore_generator(self.generator, state["generator"])
         self.t, self.learned = int(state["t"]), bool(state["learned"])
+        if self.opponents is not None:
+            self.opponents.load_state_dict(parts["opponents"], files)
 
     def close(self) -> None:
         """Nothing to let go of."""

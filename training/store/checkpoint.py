@@ -24,7 +24,7 @@ from training.store.containers import decode, encode
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 2
+SCHEMA = 3
 KEPT = 3  # newest checkpoints that stay
 MANIFEST = "manifest.json"
 BEST = "best.json"
