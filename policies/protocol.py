@@ -60,5 +60,5 @@ class ActorCritic(Network):
 
     def sequence(self, rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor]:
         """T decisions of a network with a memory: ``[T, B, R], [B, state_size], bool [T, B] -> distribution of [T, B],
-        values [T, B]``."""
+        values [T, B]``; histories are ``[T, B, H, R]``."""
         raise NotImplementedError

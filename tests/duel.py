@@ -1,4 +1,4 @@
-"""A game of two with a known best play, for the tests of opponents: say what you saw a moment ago, more often than they."""
+"""A game of two with a known best play, for the tests of opponents: say what you saw before, more often than they."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ def duel_spec(config: DuelConfig) -> EnvSpec:
 
 
 class Duel(ProbeEnv):
-    """Each agent sees a symbol and must say the one it saw before; who is right more often wins 1, the other loses 1."""
+    """Each agent sees a symbol and must say the one before it; who is right more often wins 1, the other loses 1."""
 
     columns = ("seen_0", "seen_1", "due_0", "due_1", "lead", "time")
 

@@ -127,8 +127,8 @@ class PPO:
         stored = (rollout.actions, rollout.logprobs, rollout.values, advantages, returns, rollout.mask)
         if self.policy.state_size:  # whole rows, so that a memory sees them in order
             batch = Minibatch(*(each[:, index] for each in stored))
-            rows, state, episode_start = rollout.rows[:, index], rollout.state[index], rollout.episode_start[:, index]
-            distribution, values = self.policy.sequence(rows, state, episode_start)
+            state, episode_start = rollout.state[index], rollout.episode_start[:, index]
+            distribution, values = self.policy.sequence(rollout.sequences(index), state, episode_start)
         else:
             batch = Minibatch(*(each.flatten(0, 1)[index] for each in stored))
             state, episode_start = rollout.state[:0].new_zeros(len(index), 0), rollout.episode_start.flatten()[index]

@@ -16,8 +16,6 @@ class Rollout:
 
     def __init__(self, spec: EnvSpec, num_rows: int, policy: ActorCritic, num_steps: int, device: torch.device) -> None:
         lead = policy.history - 1
-        if num_steps < lead:
-            raise ValueError(f"num_steps is {num_steps}; a policy that sees {lead + 1} observations needs {lead}")
         dtype, action_shape = stored(spec.action)
         shape = (num_steps, num_rows)
 
@@ -81,6 +79,14 @@ class Rollout:
             return self.rows[t, n]
         ages = torch.arange(self.lead, -1, -1, device=index.device)
         return self.seen[(t + self.lead)[:, None] - ages.minimum(self.former[t, n][:, None]), n[:, None]]
+
+    def sequences(self, index: Tensor) -> Tensor:
+        """What a policy with a memory was shown in whole rows n, int64 [B]: [T, B, R], or histories [T, B, H, R]."""
+        if not self.lead:
+            return self.rows[:, index]
+        steps, rows = self.episode_start.shape
+        decisions = torch.arange(steps, device=index.device)[:, None] * rows + index
+        return self.given(decisions.flatten()).unflatten(0, (steps, len(index)))
 
     def advantages(self, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
         """Advantages and returns, float32 [T, N] (`returns.gae`)."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from policies.protocol import ActorCritic
-from tests.training.common.test_history import HISTORY, Stacking
+from tests.training.common.test_history import Stacking
 from tests.training.on_policy.test_ppo import TinyActorCritic, make_learner
 from tests.training.scripted import Script, random_course
 from training.on_policy.config import PPOConfig
@@ -84,12 +84,22 @@ def marks_of(course: dict, steps: int) -> Marks:
     return marks
 
 
+class Remembering(TinyActorCritic):
+    """A memory that is shown histories, and longer ones than a segment."""
+
+    history = STEPS + 3
+
+    def features(self, rows: torch.Tensor) -> torch.Tensor:
+        ages = torch.linspace(-1, 1, self.history)[:, None]
+        return (super().features(rows) * ages).sum(-2)
+
+
 def scripted(policy: str = "memory", settings: PPOConfig | None = None, total_steps: int = 1, **course) -> OnPolicy:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     env = Script(PAIRS, agents_per_env=2, **course)
-    network = Stacking if policy == "history" else TinyActorCritic
-    options = (policy == "memory",) if network is TinyActorCritic else ()
+    network = {"history": Stacking, "both": Remembering}.get(policy, TinyActorCritic)
+    options = (policy != "feed-forward",) if issubclass(network, TinyActorCritic) else ()
     actor_critic = network(env.spec.layout, env.spec.action, *options)
     settings = settings or PPOConfig(num_steps=STEPS, gamma=0.9)
     return OnPolicy(settings, total_steps, env, actor_critic, 1, 2, CPU)
@@ -118,7 +128,8 @@ class Witness:
     def _ask(self, frames: list[torch.Tensor]) -> tuple[float, torch.Tensor]:
         given = frames[-1][None]
         if self.policy.history > 1:
-            given = torch.stack([frames[max(0, len(frames) - 1 - age)] for age in range(HISTORY - 1, -1, -1)])[None]
+            ages = range(self.policy.history - 1, -1, -1)
+            given = torch.stack([frames[max(0, len(frames) - 1 - age)] for age in ages])[None]
         with torch.no_grad():
             _, value, state = self.policy.step(given, self.state, torch.zeros(1, dtype=torch.bool))
         return value.item(), state
@@ -181,7 +192,7 @@ def test_what_a_course_comes_to():
         assert torch.equal(found, flags(table))
 
 
-@pytest.mark.parametrize("policy", ["memory", "history"])
+@pytest.mark.parametrize("policy", ["memory", "history", "both"])
 @pytest.mark.parametrize(("course", "segments"), [(COURSE, 2), (random_course(0, ROWS, 25 * STEPS + 1), 25)])
 def test_a_segment_is_what_one_row_at_a_time_comes_to(policy, course, segments):
     learner, marks = scripted(policy, **course), marks_of(course, segments * STEPS + 1)
@@ -199,7 +210,21 @@ def test_a_segment_is_what_one_row_at_a_time_comes_to(policy, course, segments):
         if learner.full:
             check(learner, expected, marks, t // STEPS - 1)
         learner.finish(NO_THETA)
-    assert expected.state[STEPS].any() == (policy == "memory")  # there is something to remember
+    assert expected.state[STEPS].any() == (policy != "history")  # there is something to remember
+
+
+def test_a_memory_learns_from_the_histories_that_it_acted_on():
+    """In whole rows, in the order of the steps: a new network finds the probabilities that it acted by."""
+    learner = scripted("both", PPOConfig(num_steps=STEPS, num_minibatches=2, learning_rate=1e-30), **COURSE)
+    for _ in range(2 * STEPS):
+        learner.begin()
+        list(learner.learn())
+        learner.finish(NO_THETA)
+    rollout, index = learner.rollout, torch.tensor([4, 0, 3])
+    state, start = rollout.state[index], rollout.episode_start[:, index]
+    distribution, values = learner.policy.sequence(rollout.sequences(index), state, start)
+    close(distribution.log_prob(rollout.actions[:, index]), rollout.logprobs[:, index])
+    close(values, rollout.values[:, index])
 
 
 # -- rows that nobody learns from ------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def test_an_opponents_rows_are_not_learned_from_and_the_books_are_of_the_learner
     assert league.pool.rating < elo.START < league.pool.standings["perfect"].rating
 
 
-# -- what is kept --------------------------------------------------------------------------------------------------------
+# -- what is kept ------------------------------------------------------------------------------------------------------
 def test_ratings_by_hand():
     # Equals expect a half: a win moves 8. 400 points ahead expect 10/11: a loss costs 14.55.
     assert elo.after(1000.0, 1000.0, 1.0) == (1008.0, 992.0)
