@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
 TABLE = {
+    "platform_fighter": ("policies.platform_fighter", "PlatformFighterPolicy"),
     "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
     "territory": ("policies.territory", "TerritoryPolicy"),
     "voxel_swarm": ("policies.voxel_swarm", "VoxelSwarmPolicy"),
