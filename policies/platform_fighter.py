@@ -88,6 +88,9 @@ class PlatformFighterPolicy(ActorCritic):
     and the critic's losses: the encoder has none of its own.
     """
 
+    scales: Tensor
+    stage_scales: Tensor
+
     def __init__(self, layout: "ObsLayout", action: "ActionSpec", config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
         if layout.size != 2 * FIELDS:

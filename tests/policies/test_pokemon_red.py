@@ -127,7 +127,7 @@ def test_overrides(layout):
 
 def test_errors_name_what_is_valid(layout):
     for arguments, message in [
-        (("pokemon_rde", layout, 7, "slim"), "'pokemon_rde', use one of: pokemon_red"),
+        (("pokemon_rde", layout, 7, "slim"), "'pokemon_rde', use one of: platform_fighter, pokemon_red"),
         (("pokemon_red", layout, 7, "huge"), "model size of pokemon_red 'huge', use one of: slim, large"),
     ]:
         with pytest.raises(ValueError, match=message):
