@@ -32,6 +32,10 @@ def _as_it_is(config: Any, max_steps: int, idle_frames: int) -> Any:
     return config
 
 
+def _no_versus(config: Any) -> bool:
+    return False
+
+
 def _no_world(config: Any) -> str:
     return ""
 
@@ -109,6 +113,13 @@ class Game:
     """Its training.toml (see `training`); None: the learner's defaults."""
     fixed: tuple[str, ...] = ()
     """Settings of `Config` that shape a checkpoint, so that ``--resume`` cannot change them."""
+
+    # -- against whom
+    versus: Callable[[Any], bool] = _no_versus
+    """``versus(config)``: whether its two agents play against each other and a league may seat who plays the second
+    (`VectorEnv.set_next_seats`); the first is the learner's. A game whose sides differ draws who has which."""
+    outcome: str = ""
+    """Fact that is 1 where the first agent won, 0 where it lost, .5 for a draw; "": the sign of its return says it."""
 
     # -- how it is evaluated
     evaluation_sets: Callable[[Any, Collection[str]], Mapping[str, Mapping[str, Any]]] = _one_test

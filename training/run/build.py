@@ -22,6 +22,7 @@ from training.run.config import RunConfig
 from training.run.environments import make_env
 from training.run.preflight import UserError
 from training.run.run import Run
+from training.selfplay.league import League
 from training.store import checkpoint
 from training.store.lock import RunLock
 
@@ -70,7 +71,7 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
 
 
 def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device, lock: RunLock) -> Run:
-    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(3).tolist()
+    seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(4).tolist()
     learner: Learner
     if config.algo == "dqn":
         folder = config.runs_dir / config.run_name / "replay"
@@ -85,7 +86,8 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
             test_epsilon=config.evaluation.epsilon,
         )
     else:
-        learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device)
+        league = _league(config, env, policy, seeds[3], device)
+        learner = OnPolicy(config.learner, config.total_steps, env, policy, seeds[1], seeds[2], device, league)
     game = env_registry.resolve(config.env)
     manager = CurriculumManager(
         env.spec.milestones,
@@ -98,6 +100,21 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         agents_per_env=env.spec.agents_per_env,
     )
     return Run(config, device, env, learner, manager, lock)
+
+
+def _league(config: RunConfig, env: VectorEnv, policy: Any, seed: int, device: torch.device) -> League | None:
+    """Who plays the second agent, where the game leaves that open."""
+    game, settings = env_registry.resolve(config.env), config.selfplay
+    if not game.versus(config.game):
+        return None
+    if unknown := sorted(set(settings.scripts) - set(env.spec.scripts)):
+        raise UserError(
+            f"--selfplay.scripts {unknown[0]}: {game.name} has no such player; it has {', '.join(env.spec.scripts)}"
+        )
+    weights = [settings.snapshots, *settings.scripts.values()]
+    if min(weights) < 0 or not sum(weights):
+        raise UserError("--selfplay.snapshots and --selfplay.scripts: weights are at least 0, and one is above")
+    return League(env, policy, settings, game.outcome, config.runs_dir / config.run_name / "league", seed, device)
 
 
 def _check_minibatches(config: RunConfig, spec: EnvSpec, policy: Any) -> None:

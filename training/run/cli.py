@@ -24,6 +24,7 @@ from training.on_policy.config import PPOConfig
 from training.run import machine, ranges, usage
 from training.run.config import LEARNERS, RunConfig
 from training.run.preflight import UserError
+from training.selfplay.config import SelfPlayConfig
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
 NUMBERS = ConstructorRegistry()  # how tyro reads them
@@ -143,8 +144,8 @@ def _defaults(first: argparse.Namespace, game: Game) -> RunConfig:
 
 def _schema_class(game: Game, policy: type, learner: type) -> type[RunConfig]:
     """RunConfig with the game's, the policy's and the learner's own settings in the places of their flags."""
-    curious = learner is DQNConfig
-    intrinsic: Any = IntrinsicConfig if curious else Annotated[None, tyro.conf.Suppress]
+    intrinsic = IntrinsicConfig if learner is DQNConfig else None
+    selfplay = SelfPlayConfig if learner is PPOConfig and game.spec(game.Config()).agents_per_env == 2 else None
     preset = f"A named set of settings, or several with commas: {', '.join(_preset_names(game))}."
     fields: list[tuple[str, Any, Any]] = [
         (flag, Annotated[str | None, tyro.conf.arg(help=alias.help)], dataclasses.field(default=None))
@@ -155,11 +156,19 @@ def _schema_class(game: Game, policy: type, learner: type) -> type[RunConfig]:
         ("game", Annotated[game.Config, tyro.conf.arg(name="env")], dataclasses.field(default=game.Config())),
         ("policy", policy, dataclasses.field(default=policy())),
         ("learner", learner, dataclasses.field(default_factory=learner)),
-        ("intrinsic", intrinsic, dataclasses.field(default_factory=IntrinsicConfig if curious else type(None))),
+        ("intrinsic", *_group(intrinsic)),
+        ("selfplay", *_group(selfplay)),
     ]
     schema = dataclasses.make_dataclass("RunConfig", fields, bases=(RunConfig,), frozen=True)
     schema.__doc__ = RunConfig.__doc__
     return schema
+
+
+def _group(settings: type | None) -> tuple[Any, Any]:
+    """Annotation and field of a group of settings that not every run has."""
+    if settings is None:
+        return Annotated[None, tyro.conf.Suppress], dataclasses.field(default=None)
+    return settings, dataclasses.field(default_factory=settings)
 
 
 def _with_preset(base: RunConfig, name: str, game: Game) -> RunConfig:

@@ -63,6 +63,7 @@ class RunConfig:
     """What a terminal shows; auto is rich in a terminal and plain lines elsewhere."""
     learner: Any = None
     intrinsic: Any = None
+    selfplay: Any = None
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     game: Annotated[Any, tyro.conf.arg(name="env")] = None

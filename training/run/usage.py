@@ -13,13 +13,14 @@ from training.off_policy.config import DQNConfig
 from training.on_policy.config import PPOConfig
 from training.run import ranges
 from training.run.preflight import UserError
+from training.selfplay.config import SelfPlayConfig
 
 ALL = "all"
 HELP = ("--help", "-h")
 # Learner -> the groups of settings that others may not have.
 OF_LEARNERS: dict[str, dict[str, Any]] = {
     "dqn": {"learner": DQNConfig(), "intrinsic": IntrinsicConfig()},
-    "ppo": {"learner": PPOConfig()},
+    "ppo": {"learner": PPOConfig(), "selfplay": SelfPlayConfig()},
 }
 
 

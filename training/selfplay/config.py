@@ -1,6 +1,5 @@
 """The settings of self-play."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -14,8 +13,8 @@ class SelfPlayConfig:
     snapshots: Annotated[float, Ge(0)] = 0.8
     """Weight of a snapshot as opponent; while there is none, and with draw latest, the network plays itself and learns
     from both seats."""
-    scripts: Mapping[str, float] = field(default_factory=dict)
-    """Weight of each player by rule that the game has."""
+    scripts: dict[str, float] = field(default_factory=dict)
+    """Weight of each player by rule, by its name."""
     draw: Literal["uniform", "pfsp", "latest"] = "uniform"
     """Which snapshot: any alike, those more often that are seldom beaten, or the network as it is now."""
     snapshot_interval: Annotated[int, Ge(1)] = 100_000
