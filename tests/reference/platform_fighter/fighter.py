@@ -160,11 +160,12 @@ class Fighter:
         held = self.keys.held
         if not (held["j"] or held["k"]):
             return None
-        to_the_side = held["A"] or held["D"]
-        if held["W"] or not (to_the_side or held["S"]):
+        if held["W"]:
             direction = 0
+        elif held["S"]:
+            direction = 1
         else:
-            direction = 1 if held["S"] else 2
+            direction = 2 if held["A"] or held["D"] else 0
         return MoveType.of(on_floor=self.on_floor, heavy=held["k"], direction=direction)
 
     def set_velocity(self, vx: float, vy: float) -> None:
