@@ -31,7 +31,7 @@ WEIGHTS = {
 
 
 class Match:
-    """One match on a stream of random numbers; `fighters` and `observe` after `reset` and after each `step`."""
+    """One match on a stream of random numbers; it has begun already, `reset` begins the next one on the same stream."""
 
     def __init__(self, stream: np.ndarray) -> None:
         self.stream = stream

@@ -177,7 +177,10 @@ class World:
 
     @property
     def obstacles(self) -> tuple[Box, ...]:
-        """The grounds and the platform, in the order in which they push."""
+        """The grounds and the platform, in the order in which they push.
+
+        Chipmunk's own order changes with its search tree. It matters only to who is squeezed between two of them.
+        """
         return self.ground_1, self.ground_2, self.platform
 
     def remove(self, body: Body) -> None:
