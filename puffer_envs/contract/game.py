@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,17 @@ class Column(NamedTuple):
     name: str  # of the fact in `Episode.summary`
     title: str = ""  # in the dashboard
     align: str = ""  # in the dashboard: ">3" is right in 3 characters, "<14" left in 14; "" leaves it out there
+
+
+class Table(NamedTuple):
+    """A CSV file of the game's own, beside those that every run has."""
+
+    file: str
+    of: Literal["episode", "interval", "evaluation"]  # what a row is written of; an interval is that of the log lines
+    # Of each column the figure that stands in it. Of an episode: `episode` (its number), `step`, `seconds` (since the
+    # run began or went on), `length`, `return` and the facts of its end; of an interval and an evaluation: what
+    # metrics.jsonl has of it and `step`, and of an evaluation the `seconds` that it took.
+    columns: Mapping[str, str]
 
 
 class Alias(NamedTuple):
@@ -134,6 +145,8 @@ class Game:
     # -- how its episodes are told: names of facts in `Episode.summary`
     columns: tuple[Column, ...] = ()
     """Facts with a column of their own."""
+    tables: tuple[Table, ...] = ()
+    """CSV files of its own."""
     headline: tuple[str, ...] = ()
     """Facts whose means stand in the line of an evaluation."""
     group: str = ""

@@ -90,6 +90,30 @@ class Player:
         """One decision of all rows."""
         env = self.env
         there = env.masks.copy()
-        env.step(self.choose(self.acting.see()))
+        env.step(self.decide())
         # A row whose worker is away, or has just come back, begins an episode, too.
-        self.acting.episode_start[:] = env.terminals | env.truncations | ~(there & env.masks)
+        self.follow(env.terminals | env.truncations | ~(there & env.masks))
+
+    def decide(self) -> np.ndarray:
+        """Actions of all rows for the present observations."""
+        return self.choose(self.acting.see())
+
+    def follow(self, began: np.ndarray) -> None:
+        """The rows, bool [N], whose next observation begins an episode."""
+        self.acting.episode_start[:] = began
+
+
+class Against(Player):
+    """Two players in games of two: one plays the first agents, the other the second ones."""
+
+    def __init__(self, first: Player, second: Player) -> None:
+        self.env, self.players = first.env, (first, second)
+
+    def decide(self) -> np.ndarray:
+        actions, theirs = (player.decide() for player in self.players)
+        actions[1::2] = theirs[1::2]
+        return actions
+
+    def follow(self, began: np.ndarray) -> None:
+        for player in self.players:
+            player.follow(began)

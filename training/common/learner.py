@@ -1,6 +1,6 @@
 """What a run asks of whoever learns: `on_policy.runner.OnPolicy` and `off_policy.runner.OffPolicy` answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,6 +60,9 @@ class Learner(Protocol):
 
     def player(self, env: VectorEnv, seed: int) -> Player:
         """Who plays evaluations and videos in ``env``."""
+
+    def rivals(self) -> dict[str, Callable[[VectorEnv, int], Player]]:
+        """Who else, by name, the second agents of evaluations are played by, in games of two; at first none."""
 
     def figures(self) -> dict[str, float]:
         """What else stands in a log line."""

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from policies.protocol import ActorCritic
 from training.common.acting import Seen
 from training.common.ledger import Step
 
@@ -22,6 +23,9 @@ class Opponents(Protocol):
 
     def follow(self, step: Step, global_step: int) -> None:
         """Take in what a step of all rows brought."""
+
+    def oldest(self) -> ActorCritic | None:
+        """The network as it was at the first snapshot that is kept."""
 
     def figures(self) -> dict[str, float]:
         """What stands in a log line."""

@@ -1,7 +1,7 @@
 """Evaluation: whole episodes on environments and random numbers of their own."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -56,6 +56,7 @@ def play_episodes(
     stop: Callable[[], bool] = lambda: False,
     worlds: bool = False,
     places: Collection[str] = (),
+    seats: Sequence[int] = (),
 ) -> Evaluation | None:
     """Play one episode in each environment of `env` and no more.
 
@@ -66,11 +67,14 @@ def play_episodes(
         stop: asked at every step whether to break off.
         worlds: whether the episodes shall carry their last worlds.
         places: facts of an episode that are no figures (`Game.places`).
+        seats: who plays each agent (`VectorEnv.set_next_seats`), where not as the game's settings say.
 
     Returns:
         the episodes that were played to their end, or None if there are none.
     """
     agents = env.spec.agents_per_env
+    for index in range(env.num_envs if seats else 0):
+        env.set_next_seats(index, seats)
     env.reset(seed)
     env.keep_episodes(True, worlds)
     env.poll_episodes()

@@ -4,7 +4,7 @@
 work in their processes and the learner has the time to itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,9 @@ class OffPolicy:
     # -- what a run asks beside ----------------------------------------------------------------------------------------
     def player(self, env: VectorEnv, seed: int) -> Player:
         return self.algorithm.player(env, seed, self.test_epsilon)
+
+    def rivals(self) -> dict[str, Callable[[VectorEnv, int], Player]]:
+        return {}
 
     def figures(self) -> dict[str, float]:
         return self.behaviour.figures() | {"replay/records": self.replay.stored}

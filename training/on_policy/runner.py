@@ -1,7 +1,7 @@
 """PPO as a run uses it: segments of all rows, an update after each."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,6 +149,12 @@ class OnPolicy:
     # -- what a run asks beside -------------------------------------------------------------------------------------
     def player(self, env: VectorEnv, seed: int) -> "ActorCriticPlayer":
         return ActorCriticPlayer(env, texts.read(self.policy, env.spec.texts), False, seed, self.device)
+
+    def rivals(self) -> dict[str, Callable[[VectorEnv, int], Player]]:
+        oldest = None if self.opponents is None else self.opponents.oldest()
+        if oldest is None:
+            return {}
+        return {"oldest": lambda env, seed: ActorCriticPlayer(env, oldest, False, seed, self.device)}
 
     def figures(self) -> dict[str, float]:
         of_opponents = {} if self.opponents is None else self.opponents.figures()

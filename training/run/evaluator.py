@@ -2,17 +2,18 @@
 
 import logging
 import math
+import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from puffer_envs.contract.game import Game
-from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.vector_env import GUEST, LEARNER, VectorEnv
 from puffer_envs.workers.supervision import WorkerError
-from training.common.acting import Player
+from training.common.acting import Against, Player
 from training.evaluation import video
 from training.evaluation.episodes import Evaluation, evaluation_seed, frames_of_episode, play_episodes
 from training.run.config import RunConfig
@@ -35,6 +36,7 @@ class Evaluator:
         self.config, self.game, self.logger, self.folder = config, game, logger, folder
         self.played = 0  # evaluations
         self.pending = False  # one broke off
+        self.began_at = 0.0  # the last one, by the clock
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
         self.videos = video.VideoWorker()
@@ -45,13 +47,22 @@ class Evaluator:
         """Mean return of the last five evaluations, or of those that there were; NaN without any."""
         return float(np.mean(self.recent_returns)) if self.recent_returns else math.nan
 
-    def evaluate(self, make_player: MakePlayer, step: int, stop: Callable[[], bool]) -> bool:
+    def evaluate(
+        self, make_player: MakePlayer, rivals: Mapping[str, MakePlayer], step: int, stop: Callable[[], bool]
+    ) -> bool:
         """Play the evaluation episodes; whether the mean of the last five is the best so far.
 
         Where `stop` says so it breaks off and stays pending: the run that is resumed plays it first.
+
+        Args:
+            rivals: whom else games of two are played against. How these fare is told, and makes none the best.
         """
-        self.pending = True
+        self.pending, self.began_at = True, time.perf_counter()
         results = {name: self._play(name, make_player, step, stop) for name in self.config.evaluation_sets}
+        others = {
+            name: self._play("", _against(make_player, rival), step, stop, (LEARNER, GUEST))
+            for name, rival in rivals.items()
+        }
         if stop():
             return False
         self.pending = False
@@ -61,7 +72,7 @@ class Evaluator:
         self.played += 1
         self.recent_returns.append(float(np.mean([result.mean_return for result in played.values()])))
         figure = self.figure
-        self._tell(step, figure, played)
+        self._tell(step, figure, played | {name: result for name, result in others.items() if result is not None})
         if len(self.recent_returns) < BEST_OF:  # a mean of fewer is luck
             return False
         improved = figure > self.best
@@ -74,14 +85,17 @@ class Evaluator:
             figures |= result.figures(f"eval/{name}" if name else "eval")
             self.logger.message(_text(step, name, result, self.game.headline))
         self.logger.metrics(step, figures)
+        self.logger.own_rows("evaluation", figures | {"step": step, "seconds": time.perf_counter() - self.began_at})
 
-    def _play(self, name: str, make_player: MakePlayer, step: int, stop: Callable[[], bool]) -> Evaluation | None:
+    def _play(
+        self, name: str, make_player: MakePlayer, step: int, stop: Callable[[], bool], seats: Sequence[int] = ()
+    ) -> Evaluation | None:
         """The episodes of one test; None where they broke off."""
         settings = self.config.evaluation
         seed = evaluation_seed(EVALUATION, self.played, self.config.seed)
         try:
             env = self._env(name, settings.episodes)
-            return play_episodes(make_player, env, settings.max_steps, seed, stop, places=self.game.places)
+            return play_episodes(make_player, env, settings.max_steps, seed, stop, places=self.game.places, seats=seats)
         except (WorkerError, OSError) as error:
             self._drop(name, settings.episodes, f"evaluation at {step:,}", error)
             return None
@@ -100,7 +114,9 @@ class Evaluator:
         """Environments outside the training streams."""
         key = name, num_envs
         if key not in self.envs:
-            self.envs[key] = make_evaluation_env(self.config, self.config.evaluation_sets[name], num_envs, VIDEO_STEPS)
+            self.envs[key] = make_evaluation_env(
+                self.config, self.config.evaluation_sets.get(name, {}), num_envs, VIDEO_STEPS
+            )
         return self.envs[key]
 
     def _drop(self, name: str, num_envs: int, what: str, error: Exception) -> None:
@@ -129,6 +145,10 @@ class Evaluator:
         """Inverse of `state_dict`."""
         self.played, self.pending, self.best = int(state["played"]), bool(state["pending"]), state["best"]
         self.recent_returns.extend(state["recent_returns"])
+
+
+def _against(make_player: MakePlayer, rival: MakePlayer) -> MakePlayer:
+    return lambda env, seed: Against(make_player(env, seed), rival(env, seed))
 
 
 def _text(step: int, name: str, result: Evaluation, headline: Collection[str]) -> str:

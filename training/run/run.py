@@ -59,7 +59,7 @@ class Run:
         self.timed_busy, self.timed_env = 0.0, 0.0
         self.data: dict[str, Any] = _fixed_data(config, device) | {"columns": self.game.columns}
         self.dashboard = Dashboard(self.data, config.dashboard)
-        self.logger = RunLogger(self.folder, self.dashboard.show, own_columns(self.game))
+        self.logger = RunLogger(self.folder, self.dashboard.show, own_columns(self.game), self.game.tables)
         self.evaluator = Evaluator(config, self.game, self.logger, self.folder)
 
     # -- the course of a run ---------------------------------------------------------------------------------------
@@ -120,6 +120,7 @@ class Run:
         for finished in step.episodes:
             record = report.episode_record(finished, self.env, self.manager, self.game)
             self.logger.episode(record, report.shown_milestone(self.env, self.manager))
+            self.logger.own_rows("episode", report.episode_figures(finished, time.monotonic() - self.began_at))
             self.data["episodes"] = [*self.data["episodes"], record][-EPISODES:]
         if report.sample_due(self.ledger):
             self.logger.steps(report.step_records(step, self.ledger, self.manager, self.game))
@@ -136,6 +137,7 @@ class Run:
         figures |= {f"spawn/{kind}": share for kind, share in mix.items()}
         seconds, sps = self._speeds(step)
         self.logger.metrics(step, figures)
+        self.logger.own_rows("interval", figures | {"step": step})
         self.logger.timing(step, {f"seconds/{part}": x for part, x in seconds.items()} | sps)
         self.logger.progress(report.progress_records(self.manager))
         self._line(step, sps["sps/total"], figures, mix)
@@ -175,7 +177,8 @@ class Run:
     def evaluate(self, stop: Callable[[], bool] = lambda: False) -> bool:
         """Play the evaluation episodes, as `Evaluator.evaluate`."""
         with self.clock("eval"):
-            return self.evaluator.evaluate(self.learner.player, self.ledger.global_step, stop)
+            learner = self.learner
+            return self.evaluator.evaluate(learner.player, learner.rivals(), self.ledger.global_step, stop)
 
     def film(self) -> None:
         """Play one episode of a new game, frame by frame into the encoder."""

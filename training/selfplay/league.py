@@ -144,6 +144,13 @@ class League:
             return float(finished.episode.summary[self.outcome])
         return 0.5 + 0.5 * float(np.sign(finished.returns["env"]))
 
+    def oldest(self) -> ActorCritic | None:
+        if not self.pool.snapshots:
+            return None
+        network = deepcopy(self.policy).requires_grad_(False)
+        self.pool.load(self.pool.snapshots[0], network)
+        return network
+
     def figures(self) -> dict[str, float]:
         """Ratings, and the recent score against each player by rule and against the snapshots."""
         pool = self.pool

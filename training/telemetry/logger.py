@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
 
+from puffer_envs.contract.game import Table
 from training.telemetry.records import (
     TABLES,
     EpisodeRecord,
@@ -76,10 +77,15 @@ class RunLogger:
         run_dir: the run's folder.
         echo: where lines go besides the files; a dashboard takes over by setting `echo`.
         own_columns: file -> the game's own columns in it, see `records.own_columns`.
+        own_tables: files of the game's own.
     """
 
     def __init__(
-        self, run_dir: Path, echo: Echo = print_line, own_columns: Mapping[str, Sequence[str]] = MappingProxyType({})
+        self,
+        run_dir: Path,
+        echo: Echo = print_line,
+        own_columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        own_tables: Sequence[Table] = (),
     ) -> None:
         self.run_dir = run_dir
         self.echo = echo
@@ -91,6 +97,9 @@ class RunLogger:
         self.own_columns = {name: own_columns.get(name, ()) for name in TABLES}
         for name, record in TABLES.items():
             self.files[name] = TextFile(run_dir / name, self._complain, csv_row(header(record, self.own_columns[name])))
+        self.own_tables = own_tables
+        for table in own_tables:
+            self.files[table.file] = TextFile(run_dir / table.file, self._complain, csv_row(table.columns))
         self._progress = ""  # all of progress.csv
         self.scalars = Scalars(run_dir / "tensorboard", self._complain)
         self._handler = _LogHandler(self)
@@ -141,6 +150,12 @@ class RunLogger:
     def positions(self, records: Iterable[PositionRecord]) -> None:
         """Where rows are."""
         self._rows("positions.csv", records)
+
+    def own_rows(self, of: str, figures: Mapping[str, Any]) -> None:
+        """A row of each file of the game's own that tells of episodes, intervals or evaluations."""
+        for table in self.own_tables:
+            if table.of == of:
+                self.files[table.file].write(csv_row(figures.get(name) for name in table.columns.values()))
 
     def progress(self, records: Iterable[ProgressRecord]) -> None:
         """The present posteriors; the file is the newest table, its history is in episodes.csv."""

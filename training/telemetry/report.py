@@ -44,6 +44,12 @@ def episode_record(finished: FinishedEpisode, env: VectorEnv, manager: Curriculu
     )
 
 
+def episode_figures(finished: FinishedEpisode, seconds: float) -> dict[str, Any]:
+    """What a file of the game's own can tell of an episode (`game.Table`)."""
+    head = {"episode": finished.episode_id, "step": finished.end_step, "seconds": seconds}
+    return head | {"length": finished.episode.length, "return": finished.total} | finished.episode.summary
+
+
 def next_milestone(held: np.ndarray) -> int:
     """Index of the first of at least one milestone that is not held, the last one when all are."""
     return int(np.argmin(held)) if not held.all() else len(held) - 1
