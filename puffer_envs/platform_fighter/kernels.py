@@ -1,0 +1,124 @@
+"""The rules, as a table of contents: how a match begins, and what happens in a step."""
+
+import numpy as np
+
+from puffer_envs.kit.jit import inlined_kernel, kernel
+from puffer_envs.kit.rng import uniform
+from puffer_envs.platform_fighter.config import (
+    FIGHTER_HEIGHT,
+    FIGHTER_WIDTH,
+    FRICTION,
+    PLATFORM_START,
+    START_X,
+    START_Y,
+    STOCKS,
+)
+from puffer_envs.platform_fighter.moves import Moves
+from puffer_envs.platform_fighter.rules import keys, physics, states, weapons
+from puffer_envs.platform_fighter.state import (
+    DODGE,
+    FACING,
+    FRAME,
+    HOME_X,
+    HOME_Y,
+    IN_AIR,
+    KO,
+    LOST,
+    NO_CONTACT,
+    OUTWARD,
+    STATE,
+    STOCKS_LEFT,
+    SURFACES,
+    TOUCHED,
+    Match,
+    State,
+    X,
+    Y,
+)
+
+_HALF_WIDTH, _HALF_HEIGHT = FIGHTER_WIDTH / 2, FIGHTER_HEIGHT / 2
+
+
+@inlined_kernel
+def match_of(state: State, signals: np.ndarray, streams: np.ndarray, env: int) -> Match:
+    """One match of a batch; ``signals`` float64 [E, 2, NUM_SIGNALS], ``streams`` uint64 [E, 2]."""
+    return Match(
+        state.real[env],
+        state.whole[env],
+        state.spawner_real[env],
+        state.spawner_whole[env],
+        state.platform[env],
+        state.numbers[env],
+        signals[env],
+        streams[env],
+    )
+
+
+@kernel
+def begin(match: Match) -> None:
+    """A new match: a fair coin says who begins on the right."""
+    match.real[:] = 0.0
+    match.whole[:] = 0
+    match.numbers[FRAME], match.numbers[OUTWARD] = 0, 1
+    match.platform[:] = 0.0
+    match.platform[0], match.platform[1] = PLATFORM_START
+    first_is_right = uniform(match.rng) < 0.5
+    for me in range(2):
+        real, whole = match.real[me], match.whole[me]
+        x = START_X if first_is_right == (me == 0) else -START_X
+        real[X], real[Y] = x, START_Y
+        real[HOME_X], real[HOME_Y] = x, START_Y
+        whole[TOUCHED : TOUCHED + SURFACES] = NO_CONTACT
+        whole[STATE], whole[STOCKS_LEFT] = IN_AIR, STOCKS
+        whole[FACING] = 1 if x < 0 else -1
+    weapons.begin(match)
+
+
+@kernel
+def step(match: Match, first_keys: int, second_keys: int, moves: Moves) -> bool:
+    """A step of a match; whether it is over: a fighter began the step without stocks.
+
+    Args:
+        first_keys: bits of the keys that the first fighter holds.
+    """
+    match.signals[:] = 0.0
+    over = False
+    for me in range(2):
+        whole = match.whole[me]
+        keys.take(whole, first_keys if me == 0 else second_keys)
+        if whole[STOCKS_LEFT] <= 0:
+            match.signals[me, LOST] = 1.0
+            over = True
+    physics.drive(match.platform, match.numbers)
+    for me in range(2):
+        states.act(
+            match.real[me],
+            match.whole[me],
+            match.signals[me],
+            match.real[1 - me],
+            match.whole[1 - me],
+            match.signals[1 - me],
+            match.platform,
+            moves,
+            match.rng,
+        )
+    weapons.look(match)
+    physics.move_platform(match.platform)
+    for me in range(2):
+        falls = match.whole[me, STATE] not in (DODGE, KO)
+        physics.move(
+            match.real[me],
+            match.whole[me],
+            _HALF_WIDTH,
+            _HALF_HEIGHT,
+            FRICTION,
+            falls,
+            match.platform,
+            match.numbers[FRAME],
+        )
+    weapons.move(match)
+    match.numbers[FRAME] += 1
+    weapons.drop(match)
+    weapons.pick_up(match)
+    weapons.update(match)
+    return over
