@@ -4,17 +4,19 @@ import numpy as np
 
 from puffer_envs.kit.jit import inlined_kernel, kernel
 from puffer_envs.kit.rng import uniform
+from puffer_envs.platform_fighter import rewards
 from puffer_envs.platform_fighter.config import (
     FIGHTER_HEIGHT,
     FIGHTER_WIDTH,
     FRICTION,
+    LEARNER,
     PLATFORM_START,
     START_X,
     START_Y,
     STOCKS,
 )
 from puffer_envs.platform_fighter.moves import Moves
-from puffer_envs.platform_fighter.rules import keys, physics, states, weapons
+from puffer_envs.platform_fighter.rules import keys, physics, scripts, states, weapons
 from puffer_envs.platform_fighter.state import (
     DODGE,
     FACING,
@@ -39,6 +41,7 @@ from puffer_envs.platform_fighter.state import (
 _HALF_WIDTH, _HALF_HEIGHT = FIGHTER_WIDTH / 2, FIGHTER_HEIGHT / 2
 
 
+# -- all matches -------------------------------------------------------------------------------------------------------
 @inlined_kernel
 def match_of(state: State, signals: np.ndarray, streams: np.ndarray, env: int) -> Match:
     """One match of a batch; ``signals`` float64 [E, 2, NUM_SIGNALS], ``streams`` uint64 [E, 2]."""
@@ -54,6 +57,65 @@ def match_of(state: State, signals: np.ndarray, streams: np.ndarray, env: int) -
     )
 
 
+@kernel
+def play(
+    state: State,
+    signals: np.ndarray,
+    streams: np.ndarray,
+    actions: np.ndarray,
+    script: np.ndarray,
+    times: np.ndarray,
+    moves: Moves,
+    max_steps: int,
+    terms: np.ndarray,
+    facts: np.ndarray,
+    terminals: np.ndarray,
+    truncations: np.ndarray,
+    held: np.ndarray,
+    reached: np.ndarray,
+) -> int:
+    """A step of all matches.
+
+    Args:
+        actions: int8 [2 E, 10].
+        script: int8 [E], who plays the second fighter: `config.LEARNER` or a script.
+        times: int32 [2 E], steps of the episodes so far.
+        terms: float32 [2 E, K], zeros; written.
+        facts: float64 [2 E, NUM_FACTS]; written like ``terminals`` and ``truncations``, bool [2 E].
+        held: bool [2 E, M], milestones.
+        reached: int32 [2 E M, 2], written: row and milestone of those that a fighter shows and does not hold.
+
+    Returns:
+        how many milestones were reached.
+    """
+    found = 0
+    for env in range(state.numbers.shape[0]):
+        match, first = match_of(state, signals, streams, env), 2 * env
+        if script[env] == LEARNER:
+            second_keys = keys.pack(actions[first + 1])
+        else:
+            second_keys = scripts.keys_of(script[env], match, 1, times[first] + 1)
+        over = step(match, keys.pack(actions[first]), second_keys, moves)
+        late = not over and match.numbers[FRAME] >= max_steps
+        rewards.score(match, terms[first : first + 2])
+        rewards.note(match, facts[first : first + 2])
+        for me in range(2):
+            terminals[first + me], truncations[first + me] = over, late
+            for milestone in range(held.shape[1]):
+                if not held[first + me, milestone] and rewards.shows(match, me, milestone):
+                    reached[found, 0], reached[found, 1] = first + me, milestone
+                    found += 1
+    return found
+
+
+@kernel
+def begin_all(state: State, signals: np.ndarray, streams: np.ndarray, envs: np.ndarray) -> None:
+    """New matches of environments ``envs`` (indices)."""
+    for i in range(envs.size):
+        begin(match_of(state, signals, streams, envs[i]))
+
+
+# -- one match ---------------------------------------------------------------------------------------------------------
 @kernel
 def begin(match: Match) -> None:
     """A new match: a fair coin says who begins on the right."""
