@@ -1,8 +1,7 @@
 """Every number of the rules, with its unit and where it comes from.
 
-The rules are those of UTMIST AI^2's Warehouse Brawl (commit 09d542d of Elliot-Sones/UTMIST-AI2); what was measured there
-says so. Lengths are in the original's units (a fighter is one high), y points down, speeds are units a second, and a
-frame is a step of 1/30 s.
+The rules are those of UTMIST AI^2's Warehouse Brawl, as commit 09d542d of Elliot-Sones/UTMIST-AI2 has them. Lengths are
+in its units (a fighter is one high), y points down, speeds are units a second, and a frame is a step of 1/30 s.
 """
 
 from typing import Annotated, NamedTuple

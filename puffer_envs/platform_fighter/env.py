@@ -68,7 +68,7 @@ def spec(config: Config) -> EnvSpec:
 class PlatformFighter(BatchedEnv):
     """E matches on two floors and a moving platform; both fighters are rows.
 
-    Actions: ten keys, W A S D, space (jump), H (weapon), L (dash, dodge), J (light attack), K (heavy attack), G (taunt).
+    Actions: ten keys, W A S D, space (jump), H (weapon), L (dash, dodge), J (light attack), K (heavy one), G (taunt).
     Observations: 32 numbers of each fighter, the own ones first (`observe`). Rewards: `rewards.TERMS`. A match ends a
     step after a fighter has lost its last stock (terminal), or after `max_steps` (truncation).
 

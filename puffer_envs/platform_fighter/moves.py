@@ -1,7 +1,7 @@
 """The 33 moves, from moves.json into flat tables that kernels index.
 
-A move is a chain of powers, a power a row of casts, a cast a few frames of wind-up (startup), of danger (active) and one
-more; frames of a cast can change how the caster moves. Counts of frames are at 60 a second in the file and halved here,
+A move is a chain of powers, a power a row of casts, a cast a few frames of wind-up (startup), of danger (active) and
+one more; frames of a cast can change how the caster moves. Counts of frames are at 60 a second in the file and halved here,
 angles are in degrees, 0 ahead and 90 up.
 """
 
@@ -18,7 +18,10 @@ from puffer_envs.platform_fighter.state import KEY_J, KEY_K
 
 WEAPON_FOLDERS = ("unarmed", "spear", "hammer")
 # In the order of the numbers that observations show, from FIRST_TYPE on.
-NAMES = tuple("NLight,DLight,SLight,NSig,DSig,SSig,NAir,DAir,SAir,Recovery,Groundpound".split(","))
+NAMES = (
+    *("NLight", "DLight", "SLight", "NSig", "DSig", "SSig"),  # on the ground: light, heavy
+    *("NAir", "DAir", "SAir", "Recovery", "Groundpound"),
+)
 FIRST_TYPE = 2  # 1 is no move
 NLIGHT, NSIG, NAIR, RECOVERY, GROUNDPOUND = 2, 5, 8, 11, 12
 NONE = 1

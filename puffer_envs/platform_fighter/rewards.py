@@ -15,7 +15,6 @@ from puffer_envs.platform_fighter.state import (
     EQUIPPED,
     FALLS,
     FELL,
-    HELD,
     HURT,
     IN_DANGER,
     KNOCKOUTS,

@@ -15,7 +15,10 @@ from puffer_envs.contract.layout import ObsLayout
 
 # -- states, numbered as observations show them ------------------------------------------------------------------------
 (WALK, STAND, TURN, AIR_TURN, SPRINT, STUN, IN_AIR, DODGE, ATTACK, DASH, BACKDASH, KO, TAUNT) = range(13)
-STATES = "walk,stand,turn,air turn,sprint,stun,in air,dodge,attack,dash,backdash,KO,taunt".split(",")
+STATES = (
+    *("walk", "stand", "turn", "air turn", "sprint", "stun", "in air", "dodge", "attack"),
+    *("dash", "backdash", "KO", "taunt"),
+)
 STAY = -1  # what a state's rules return where it goes on
 
 # -- keys, in the order of actions -------------------------------------------------------------------------------------

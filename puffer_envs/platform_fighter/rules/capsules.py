@@ -1,6 +1,6 @@
 """Capsules against capsules, as the original does it: round ends exactly, what lies between them by integers.
 
-Its rectangle between the two ends has integer corner and size, both cut toward zero. A rectangle without width or height
+Its rectangle between the two ends has integer corner and size, both cut toward zero. One without width or height
 meets no other one, but a circle can still reach its corner. The capsule in which a fighter can be hit is less than one
 unit wide, so its rectangle is always such a corner.
 """

@@ -226,6 +226,4 @@ def _is_done(real: np.ndarray, whole: np.ndarray, frame: int) -> bool:
         whole[COOLDOWN] = 0
         _activate(real, whole, whole[CONTENT], frame)
         return False
-    if whole[ACTIVE] and frame - whole[SPAWNED_AT] < DROPPED_FRAMES:
-        return False
-    return True
+    return not (whole[ACTIVE] and frame - whole[SPAWNED_AT] < DROPPED_FRAMES)
