@@ -1,8 +1,8 @@
 """The 33 moves, from moves.json into flat tables that kernels index.
 
 A move is a chain of powers, a power a row of casts, a cast a few frames of wind-up (startup), of danger (active) and
-one more; frames of a cast can change how the caster moves. Counts of frames are at 60 a second in the file and halved here,
-angles are in degrees, 0 ahead and 90 up.
+one more; frames of a cast can change how the caster moves. Counts of frames are at 60 a second in the file and halved
+here, angles are in degrees, 0 ahead and 90 up.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Boxes against the floors and the platform, as the library of the original (Chipmunk 7) moves them.
 
 The order of a step is its own: positions first, then collisions, then gravity, then the impulses of the last step
-again, and what is missing of them. Boxes cannot turn and do not meet each other, so a contact is one impulse along its normal
-and one of friction, and each box can be moved by itself.
+again, and what is missing of them. Boxes cannot turn and do not meet each other, so a contact is one impulse along its
+normal and one of friction, and each box can be moved by itself.
 """
 
 import math
