@@ -9,6 +9,10 @@ from puffer_envs.platform_fighter import state as s
 from puffer_envs.platform_fighter.env import Config, PlatformFighter
 
 LETTERS = "wasd_hljkg"  # keys in the order of actions; _ is space
+NAMES = (
+    *("x", "y", "vx", "vy", "right", "grounded", "aerial", "jumps", "state", "recoveries", "dodge", "stun", "damage"),
+    *("stocks", "move", "weapon"),
+)
 IDLE = 30  # steps after which both fighters stand
 
 
@@ -50,22 +54,4 @@ class Driver:
         """What a fighter's observation says of it, the platform and the spawners."""
         rows = np.zeros((2, 2 * s.FIELDS), np.float32)
         observe.write_rows(self.env.state, rows, np.array([0]))
-        names = [
-            "x",
-            "y",
-            "vx",
-            "vy",
-            "right",
-            "grounded",
-            "aerial",
-            "jumps",
-            "state",
-            "recoveries",
-            "dodge",
-            "stun",
-            "damage",
-            "stocks",
-            "move",
-            "weapon",
-        ]
-        return dict(zip(names, rows[me, : len(names)].tolist(), strict=True)) | {"row": rows[me]}
+        return dict(zip(NAMES, rows[me, : len(NAMES)].tolist(), strict=True)) | {"row": rows[me]}

@@ -50,7 +50,7 @@ def face_off(env: PlatformFighter, gap: float = 0.9, **of_second: Any) -> None:
     driver.place(1, 4.0 + gap, 0.4155, -1, **of_second)
 
 
-# -- rows, actions, observations -----------------------------------------------------------------------------------------
+# -- rows, actions, observations ---------------------------------------------------------------------------------------
 def test_rows_and_fields() -> None:
     env = make(3)
     assert env.num_agents == 6
@@ -372,7 +372,7 @@ def test_milestones_come_in_their_order_once() -> None:
     assert events == [(0, "first_hit"), (0, "first_knockout"), (0, "second_knockout"), (0, "win")]
 
 
-# -- savestates ----------------------------------------------------------------------------------------------------------
+# -- savestates --------------------------------------------------------------------------------------------------------
 def test_a_world_goes_on_as_it_was_in_another_environment() -> None:
     env, other = make(1, opponent="constant"), make(2, opponent="constant")
     for step in range(600):
