@@ -36,8 +36,8 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def random_row(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> dict[str, Any]:
     """Random actions, observations included, beside what writing its arrays alone would take."""
-    choices = env.spec.action.parts[0]
-    draws = np.random.default_rng(0).integers(0, choices, (DRAWS, env.num_agents), dtype=np.int32)
+    action = env.spec.action
+    draws = np.random.default_rng(0).integers(0, action.parts[0], (DRAWS, *env.actions.shape), dtype=action.dtype)
     steps = iter_forever(draws)
 
     def step() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import batched, emulated, territory
+from benchmarks import batched, emulated, platform_fighter, territory
 from puffer_envs import registry as env_registry
 from puffer_envs.kit.process import usable_cores
 from training.run import machine
@@ -38,7 +38,7 @@ def main() -> None:
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}")
     if args.num_envs is None:
         args.num_envs = 8 if args.env == "territory" else 64
-    of_their_own = {"pokemon_red": emulated, "territory": territory}
+    of_their_own = {"pokemon_red": emulated, "platform_fighter": platform_fighter, "territory": territory}
     for row in of_their_own.get(args.env, batched).measure(args):
         print(json.dumps(row) if args.json else as_text(row), flush=True)
 

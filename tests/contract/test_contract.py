@@ -20,6 +20,8 @@ from puffer_envs import registry
 from puffer_envs.contract import vector_env as base
 from puffer_envs.contract.batched import BatchedEnv
 from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.platform_fighter.config import Config as FighterConfig
+from puffer_envs.platform_fighter.env import PlatformFighter
 from puffer_envs.territory.config import Config as TerritoryConfig
 from puffer_envs.territory.env import Territory
 from puffer_envs.voxel_swarm.config import Config as VoxelConfig
@@ -66,6 +68,10 @@ def _territory(num_envs: int, seed: int = 0, report_interval: int = 128) -> Any:
     return Territory(config, num_envs, seed=seed, report_interval=report_interval)
 
 
+def _platform_fighter(num_envs: int, seed: int = 0, report_interval: int = 128) -> Any:
+    return PlatformFighter(FighterConfig(max_steps=41), num_envs, seed=seed, report_interval=report_interval)
+
+
 GAMES = {
     "identity": _probe("identity"),
     "bandit": _probe("bandit"),
@@ -80,6 +86,7 @@ GAMES = {
     "duel": Game(lambda num_envs, **kwargs: Duel(DuelConfig(), num_envs, **kwargs), markov=True),
     "voxel_swarm": Game(_voxel_swarm, markov=True),
     "territory": Game(_territory, many=65, steps=26),
+    "platform_fighter": Game(_platform_fighter, markov=True),
 }
 if find_spec("puffer_envs.pokemon_red") and find_spec("puffer_envs.pokemon_red.env"):
     GAMES["pokemon_red"] = Game(_pokemon_red, few=3, many=5, clones=4, steps=24, seed_shows=False)
@@ -193,7 +200,7 @@ def test_an_action_out_of_range_does_nothing(game: Game) -> None:
         env = game.make(2)
         env.reset(seed=1)
         for _ in range(3):
-            env.step(np.full_like(env.actions, number))
+            env.step(np.full(env.actions.shape, number))
         assert env.masks.all()
         worlds.append((env.observations.tobytes(), env.rewards.tobytes(), env.save_state(0)))
         env.close()

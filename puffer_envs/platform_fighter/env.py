@@ -1,0 +1,219 @@
+"""Matches of two fighters, who learn from each other or from scripted opponents."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from puffer_envs.contract.batched import BatchedEnv
+from puffer_envs.contract.milestone import Milestone
+from puffer_envs.contract.spec import EnvSpec
+from puffer_envs.kit import rng
+from puffer_envs.platform_fighter import kernels, moves, observe, render, rewards, world
+from puffer_envs.platform_fighter.config import DT, LEARNER, OPPONENTS, Config, reward_weights
+from puffer_envs.platform_fighter.state import (
+    ATTACKS,
+    DAMAGE,
+    DEALT,
+    FALLS,
+    FRAME,
+    IN_DANGER,
+    KNOCKOUTS,
+    LAYOUT,
+    NUM_FACTS,
+    NUM_KEYS,
+    NUM_SIGNALS,
+    PICKED_UP,
+    STOCKS_LEFT,
+    TAKEN,
+    WEAPON,
+    Match,
+    State,
+    allocate,
+)
+
+NAME = "platform_fighter"
+MILESTONES = ("first_hit", "first_knockout", "second_knockout", "win")
+_DEFAULT = -1  # of `next_script`: as the settings say
+
+
+def check(config: Config) -> None:
+    """Refuse settings that no environment can be made of.
+
+    Raises:
+        ValueError: the message says which setting, and what it can be.
+    """
+    if config.opponent not in OPPONENTS:
+        raise ValueError(f"opponent is '{config.opponent}'; it can be {', '.join(OPPONENTS)}")
+    if config.max_steps < 1:
+        raise ValueError(f"max_steps is {config.max_steps}; it must be at least 1")
+
+
+def spec(config: Config) -> EnvSpec:
+    """What the outside needs to know, from the configuration alone."""
+    tiers = ("early", "mid", "mid", "late")
+    return EnvSpec(
+        name=NAME,
+        layout=LAYOUT,
+        action_space=spaces.MultiBinary(NUM_KEYS),
+        reward_weights=reward_weights(config),
+        milestones=tuple(
+            Milestone(name, tier, before, config.max_steps)
+            for name, tier, before in zip(MILESTONES, tiers, (None, *MILESTONES), strict=False)
+        ),
+        agents_per_env=2,
+    )
+
+
+class PlatformFighter(BatchedEnv):
+    """E matches on two floors and a moving platform; both fighters are rows.
+
+    Actions: ten keys, W A S D, space (jump), H (weapon), L (dash, dodge), J (light attack), K (heavy one), G (taunt).
+    Observations: 32 numbers of each fighter, the own ones first (`observe`). Rewards: `rewards.TERMS`. A match ends a
+    step after a fighter has lost its last stock (terminal), or after `max_steps` (truncation).
+
+    A script can play the second fighter: its row acts by the script, whatever actions are given for it, and is not
+    `active`. The settings name the opponent of all matches; `set_next_script` that of one.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        num_envs: int = 1,
+        *,
+        seed: int = 0,
+        first_env: int = 0,
+        report_interval: int = 128,
+        buf: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        self.config = config = config if config is not None else Config()
+        check(config)
+        super().__init__(
+            spec(config), num_envs, seed=seed, first_env=first_env, report_interval=report_interval, buf=buf
+        )
+        self.moves = moves.load()
+        self.state: State = allocate(num_envs)
+        self.signals = np.zeros((num_envs, 2, NUM_SIGNALS))
+        self.facts = np.zeros((self.num_agents, NUM_FACTS))
+        self.script = np.full(num_envs, OPPONENTS.index(config.opponent), np.int8)  # of the matches under way
+        self.next_script = np.full(num_envs, _DEFAULT, np.int8)
+        # Rows and milestones that a step has reached, and how many they are
+        self._reached = np.zeros((self.num_agents * len(MILESTONES), 2), np.int32)
+        self._num_reached = 0
+
+    def set_next_script(self, env: int, opponent: str | None) -> None:
+        """Who plays the second fighter in the next match of an environment (None: as the settings say); for one match.
+
+        Raises:
+            ValueError: there is no such opponent.
+        """
+        if opponent is not None and opponent not in OPPONENTS:
+            raise ValueError(f"there is no opponent '{opponent}'; there are {', '.join(OPPONENTS)}")
+        self.next_script[env] = _DEFAULT if opponent is None else OPPONENTS.index(opponent)
+
+    # -- a step ----------------------------------------------------------------------------------------------------
+    def act(self) -> None:
+        self._num_reached = kernels.play(
+            self.state,
+            self.signals,
+            self.rng,
+            self.actions,
+            self.script,
+            self.episode_step,
+            self.moves,
+            self.config.max_steps,
+            self.reward_terms,
+            self.facts,
+            self.terminals,
+            self.truncations,
+            self.milestones_held,
+            self._reached,
+        )
+
+    def score(self) -> None:
+        """The terms are written; what is left are the milestones."""
+        for row, milestone in self._reached[: self._num_reached].tolist():
+            self.reach(row, milestone)
+
+    def finish(self) -> None:
+        """`kernels.play` has said who ends."""
+
+    def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
+        # Both fighters of a match end together, so that rows come in pairs.
+        observe.write_rows(self.state, out, rows[::2] // 2)
+
+    # -- episodes and worlds ---------------------------------------------------------------------------------------
+    def begin(self, env: int, state: bytes | None) -> None:
+        if state is None:
+            self.begin_new(np.array([env]))
+            return
+        world.restore(self.state, env, state)  # or nothing has changed
+        rng.fresh_key(self.rng[env])
+        self.signals[env] = 0
+        self._begin_episodes_of(np.array([env]))
+        match = self.match(env)
+        for me in range(2):
+            shown = [rewards.shows(match, me, milestone) for milestone in range(len(MILESTONES))]
+            self.milestones_held[2 * env + me] = shown
+
+    def begin_new(self, envs: np.ndarray) -> None:
+        kernels.begin_all(self.state, self.signals, self.rng, envs)
+        self._begin_episodes_of(envs)
+
+    def _begin_episodes_of(self, envs: np.ndarray) -> None:
+        """Facts, opponents and milestones of episodes that begin."""
+        default, rows = OPPONENTS.index(self.config.opponent), envs[:, None] * 2 + np.arange(2)
+        self.facts[rows] = 0
+        self.milestones_held[rows] = False
+        self.script[envs] = np.where(self.next_script[envs] == _DEFAULT, default, self.next_script[envs])
+        self.next_script[envs] = _DEFAULT
+        self.active[rows[:, 1]] = self.script[envs] == LEARNER
+
+    def can_begin(self, env: int) -> bool:
+        late = self.state.numbers[env, FRAME] >= self.config.max_steps
+        return bool((self.state.whole[env, :, STOCKS_LEFT] > 0).all() and not late)
+
+    def write_world(self, env: int) -> bytes:
+        return world.pack(self.state, env)
+
+    def read_world(self, env: int, data: bytes) -> None:
+        world.restore(self.state, env, data)
+
+    def row_arrays(self) -> dict[str, np.ndarray]:
+        return {"facts": self.facts, "script": self.script, "next_script": self.next_script}
+
+    def match(self, env: int) -> Match:
+        """One match, as kernels take it."""
+        rows = {name: getattr(self.state, name)[env] for name in State._fields}
+        return Match(signals=self.signals[env], rng=self.rng[env], **rows)
+
+    # -- what it says of itself --------------------------------------------------------------------------------------
+    def summary(self, row: int) -> dict[str, Any]:
+        env, me = divmod(row, 2)
+        facts, steps = self.facts[row], int(self.episode_step[row])
+        own, other = (int(self.state.whole[env, who, STOCKS_LEFT]) for who in (me, 1 - me))
+        return {
+            "opponent": OPPONENTS[self.script[env] if me == 0 else LEARNER],
+            "won": other <= 0 < own,
+            "stocks": own,
+            "opponent_stocks": other,
+            "damage_dealt": float(facts[DEALT]),
+            "damage_taken": float(facts[TAKEN]),
+            "knockouts_dealt": int(facts[KNOCKOUTS]),
+            "knockouts_taken": int(facts[FALLS]),
+            "danger_zone_pct": 100.0 * float(facts[IN_DANGER]) / max(1, steps),
+            "weapons_picked_up": int(facts[PICKED_UP]),
+            "attacks_attempted": int(facts[ATTACKS]),
+            "survival_time": steps * DT,
+        }
+
+    def metrics(self) -> dict[str, float]:
+        return {
+            "damage": float(self.state.real[:, :, DAMAGE].mean()),
+            "stocks": float(self.state.whole[:, :, STOCKS_LEFT].mean()),
+            "armed": float((self.state.whole[:, :, WEAPON] > 0).mean()),
+        }
+
+    def render(self, env: int = 0) -> np.ndarray:
+        opponent = OPPONENTS[self.script[env]]
+        return render.frame(self.match(env), self.moves, self.config.max_steps, opponent)
