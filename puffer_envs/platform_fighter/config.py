@@ -43,6 +43,7 @@ GRAVITY = 17.808  # units / s^2
 STOCKS = 3  # lives of a fighter
 MAX_X, MAX_Y = 14.0, 8.0  # beyond which a fighter is knocked out: half of the stage of 29.8 x 16.8 tiles, floored
 DANGER_Y = 4.2  # below which the danger zone begins
+VIEW_X, VIEW_Y, VIEW_SPEED = 18.0, 7.0, 10.0  # beyond which observations cut numbers off
 START_X, START_Y = 5.0, 0.0  # where the fighter on the right begins; the one on the left at -START_X
 
 # -- bodies ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ Numbers 7, 9, 10, 11 and 14 are those that the present state keeps for itself, 0
 import numpy as np
 
 from puffer_envs.kit.jit import inlined_kernel, kernel
-from puffer_envs.platform_fighter.config import MAX_DAMAGE
+from puffer_envs.platform_fighter.config import MAX_DAMAGE, VIEW_SPEED, VIEW_X, VIEW_Y
 from puffer_envs.platform_fighter.rules.attacks import type_of
 from puffer_envs.platform_fighter.rules.physics import on_floor
 from puffer_envs.platform_fighter.state import (
@@ -48,7 +48,6 @@ from puffer_envs.platform_fighter.state import (
     Y,
 )
 
-_MAX_X, _MAX_Y, _MAX_SPEED = 18.0, 7.0, 10.0  # beyond which numbers are cut off
 _SPAWNERS, _SPAWNERS_AT, _PLATFORM_AT = 4, 16, 28
 
 
@@ -77,8 +76,8 @@ def _write_fighter(state: State, env: int, me: int, out: np.ndarray) -> None:
     real, whole = state.real[env, me], state.whole[env, me]
     grounded = on_floor(real[X], real[Y], state.platform[env])
     present = whole[STATE]
-    out[0], out[1] = _cut(real[X], _MAX_X), _cut(real[Y], _MAX_Y)
-    out[2], out[3] = _cut(real[VX], _MAX_SPEED), _cut(real[VY], _MAX_SPEED)
+    out[0], out[1] = _cut(real[X], VIEW_X), _cut(real[Y], VIEW_Y)
+    out[2], out[3] = _cut(real[VX], VIEW_SPEED), _cut(real[VY], VIEW_SPEED)
     out[4], out[5], out[6] = whole[FACING] > 0, grounded, not grounded
     out[7] = out[9] = 0.0
     if present == IN_AIR:
@@ -106,9 +105,9 @@ def _write_stage(state: State, env: int, out: np.ndarray) -> None:
         at, kind = _SPAWNERS_AT + 3 * i, 0
         if i < state.numbers[env, NUM_SPAWNERS] and state.spawner_whole[env, i, ACTIVE]:
             kind = state.spawner_whole[env, i, CONTENT] + 1 if state.spawner_whole[env, i, DROPPED] else 1
-        out[at] = _cut(state.spawner_real[env, i, SPOT_X], _MAX_X) if kind else 0.0
-        out[at + 1] = _cut(state.spawner_real[env, i, SPOT_Y], _MAX_Y) if kind else 0.0
+        out[at] = _cut(state.spawner_real[env, i, SPOT_X], VIEW_X) if kind else 0.0
+        out[at + 1] = _cut(state.spawner_real[env, i, SPOT_Y], VIEW_Y) if kind else 0.0
         out[at + 2] = kind
     platform = state.platform[env]
-    out[_PLATFORM_AT], out[_PLATFORM_AT + 1] = _cut(platform[0], _MAX_X), _cut(platform[1], _MAX_Y)
-    out[_PLATFORM_AT + 2], out[_PLATFORM_AT + 3] = _cut(platform[2], _MAX_SPEED), _cut(platform[3], _MAX_SPEED)
+    out[_PLATFORM_AT], out[_PLATFORM_AT + 1] = _cut(platform[0], VIEW_X), _cut(platform[1], VIEW_Y)
+    out[_PLATFORM_AT + 2], out[_PLATFORM_AT + 3] = _cut(platform[2], VIEW_SPEED), _cut(platform[3], VIEW_SPEED)

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from puffer_envs.kit import rng
+from puffer_envs.platform_fighter.state import DAMAGE, VX, VY, X, Y
+from tests.platform_fighter import driver as kernels_driver
 from tests.reference.platform_fighter.match import Match
 
 KEYS = "WASD_hljkg"  # one letter a key, in the order of the actions; _ is space
@@ -60,8 +64,35 @@ class Twin:
         return View(*(getattr(fighter, name) for name in View._fields))
 
 
+class Kernels:
+    """The kernels, by way of the environment."""
+
+    def __init__(self, side: int) -> None:
+        self.match = kernels_driver.Driver()
+        while self.match.match.real[0, 0] * side < 0:
+            self.match.env.begin_new(np.array([0]))
+
+    def place(self, i: int, x: float, y: float, facing: int, damage: float, weapon: int) -> None:
+        """Stand fighter i somewhere, at rest."""
+        self.match.place(i, x, y, facing, damage=damage, weapon=weapon)
+
+    def step(self, keys: Sequence[Sequence[bool]]) -> None:
+        """1/30 s with the ten keys of each fighter."""
+        held = [
+            "".join(letter for letter, down in zip(kernels_driver.LETTERS, each, strict=True) if down) for each in keys
+        ]
+        self.match.step(*held)
+
+    def fighter(self, i: int) -> View:
+        """Fighter i after the last step."""
+        seen, real = self.match.fighter(i), self.match.match.real[i]
+        place = (float(real[name]) for name in (X, Y, VX, VY))  # observations cut them off
+        facing, state = 1 if seen["right"] else -1, int(seen["state"])
+        return View(*place, facing, state, float(real[DAMAGE]), int(seen["stocks"]), int(seen["weapon"]))
+
+
 # By name: a new match in which fighter 0 begins on the right (1) or on the left (-1).
-DRIVERS: dict[str, Callable[[int], Driver]] = {"twin": Twin}
+DRIVERS: dict[str, Callable[[int], Driver]] = {"twin": Twin, "kernels": Kernels}
 
 
 def keys_of(letters: str) -> list[bool]:

@@ -10,6 +10,7 @@ from puffer_envs.platform_fighter.config import (
     BASED_LOW,
     BASED_REACH_SQUARED,
     RANDOM,
+    VIEW_Y,
 )
 from puffer_envs.platform_fighter.state import (
     KEY_A,
@@ -47,13 +48,14 @@ def keys_of(script: int, match: Match, me: int, time: int) -> int:
 def _based(own: np.ndarray, other: np.ndarray, state: int, time: int) -> int:
     """Back from the edge, else toward the opponent; jumps when low or below it, and light attacks when near."""
     bits = 0
+    own_y, other_y = min(own[Y], VIEW_Y), min(other[Y], VIEW_Y)  # it goes by its observation
     if own[X] > BASED_EDGE:
         bits = KEY_A
     elif own[X] < -BASED_EDGE:
         bits = KEY_D
     elif state not in (STUN, KO):
         bits = KEY_D if other[X] > own[X] else KEY_A
-    if (own[Y] > BASED_LOW or own[Y] > other[Y]) and time % 2 == 0:
+    if (own_y > BASED_LOW or own_y > other_y) and time % 2 == 0:
         bits |= KEY_SPACE
-    dx, dy = own[X] - other[X], own[Y] - other[Y]
+    dx, dy = own[X] - other[X], own_y - other_y
     return bits | KEY_J if dx * dx + dy * dy < BASED_REACH_SQUARED else bits
