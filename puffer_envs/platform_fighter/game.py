@@ -24,6 +24,7 @@ GAME = Game(
     presets=PRESETS,
     check=check,
     learners=("ppo",),
+    network="platform_fighter",
     training_file=Path(__file__).with_name("training.toml"),
     evaluation_sets=against_scripts,
     columns=(

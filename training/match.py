@@ -1,0 +1,220 @@
+"""Let trained runs of a game of two play each other: who beats whom, and how good that makes each.
+
+    python -m training.match RUN1 RUN2:STEP based
+
+A player is a run, with its newest checkpoint or that of a step, or a player by rule that the game has.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from puffer_envs import registry as env_registry
+from puffer_envs.contract.game import Game
+from puffer_envs.contract.records import Episode
+from puffer_envs.contract.vector_env import GUEST, LEARNER
+from puffer_envs.workers.supervision import WorkerError
+from training.common.acting import Against
+from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, checkpoint_of, load_player, load_settings, wilson
+from training.evaluation.episodes import evaluation_seed, play_episodes
+from training.run import cli, machine
+from training.run.config import RunConfig
+from training.run.environments import make_evaluation_env
+from training.run.preflight import UserError, pick_device
+from training.selfplay import elo
+from training.store import checkpoint
+
+CALL = "python -m training.match"
+MATCHES = 3  # stream of seeds beside that of `evaluate`
+PRIOR = 1.0  # draws that each pair is given before it has played, so that no rating is infinite
+
+
+class Competitor(NamedTuple):
+    """Who takes part."""
+
+    name: str
+    seat: int  # of the second agent where it plays that: `GUEST`, or that of a player by rule
+    play: MakePlayer | None  # None: the game plays it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0, or 2 for a mistake in the call."""
+    args, settings = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
+    try:
+        if len(args.players) < 2:
+            raise UserError("a match takes two players or more, each a run or a player by rule")
+        config = _settings(args, settings)
+        competitors = [competitor(name, config, args) for name in args.players]
+        scores = play_all(competitors, config, args.matches)
+    except (UserError, WorkerError, checkpoint.CheckpointError, OSError) as error:
+        return cli.fail(UserError(str(error)))
+    print_scores([each.name for each in competitors], scores, args.matches, args.json)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=CALL, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("players", nargs="+", metavar="PLAYER", help="RUN, RUN:STEP, RUN:best or a player by rule")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    parser.add_argument("--matches", type=int, default=32, help="of each two players; default: 32")
+    parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each two players")
+    return parser
+
+
+# -- who plays -------------------------------------------------------------------------------------------------------
+def _settings(args: argparse.Namespace, flags: Sequence[str]) -> RunConfig:
+    """Those of the first run, with what the command line says."""
+    runs = [name for name in args.players if (args.runs_dir / name.split(":")[0]).is_dir()]
+    if not runs:
+        raise UserError(f"none of {', '.join(args.players)} is a run in {args.runs_dir}")
+    own = [flag for action in _parser()._actions for flag in action.option_strings]
+    config = load_settings(args.runs_dir / runs[0].split(":")[0], flags, CALL, own)
+    if env_registry.resolve(config.env).spec(config.game).agents_per_env != 2:
+        raise UserError(f"{config.env} is no game of two")
+    machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
+    return config
+
+
+def competitor(name: str, config: RunConfig, args: argparse.Namespace) -> Competitor:
+    """A player of the command line.
+
+    Raises:
+        UserError: there is no such run, checkpoint or player, or it plays another game.
+    """
+    scripts = env_registry.resolve(config.env).spec(config.game).scripts
+    run, _, which = name.partition(":")
+    if name in scripts and not (args.runs_dir / name).is_dir():
+        return Competitor(name, scripts.index(name) + 1, None)
+    folder = args.runs_dir / run
+    if not folder.is_dir():
+        known = f" and no player by rule, which are {', '.join(scripts)}" if scripts else ""
+        raise UserError(f"'{run}' is no run in {args.runs_dir}{known}")
+    theirs = load_settings(folder, [], CALL)
+    if theirs.env != config.env:
+        raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
+    path = checkpoint_of(folder, which or "newest")
+    return Competitor(name, GUEST, load_player(theirs, path, args.likeliest, pick_device(config.device)))
+
+
+# -- playing ---------------------------------------------------------------------------------------------------------
+def play_all(competitors: Sequence[Competitor], config: RunConfig, matches: int) -> np.ndarray:
+    """Points of each against each, float64 [C, C]: 1 for a win, half of it for a draw; NaN where none was played."""
+    scores = np.full((len(competitors), len(competitors)), np.nan)
+    for i, j in itertools.combinations(range(len(competitors)), 2):
+        one, other = competitors[i], competitors[j]
+        if one.play is None and other.play is None:
+            continue  # the game has no two players by rule at once
+        both = one.play is not None and other.play is not None
+        first = matches // 2 if both else matches if one.play is not None else 0  # that `one` plays as first agent
+        scores[i, j] = points(one, other, config, first, 2 * i) + (matches - first)
+        scores[i, j] -= points(other, one, config, matches - first, 2 * i + 1)
+        scores[j, i] = matches - scores[i, j]
+    return scores
+
+
+def points(first: Competitor, second: Competitor, config: RunConfig, matches: int, stream: int) -> float:
+    """Of the first one in some matches."""
+    if not matches:
+        return 0.0
+    game, total, played = env_registry.resolve(config.env), 0.0, 0
+    env = make_evaluation_env(config, {}, min(matches, PARALLEL))
+    assert first.play is not None
+    play: MakePlayer = first.play
+    if second.play is not None:
+        ours, theirs = first.play, second.play
+        play = lambda env, seed: Against(ours(env, seed), theirs(env, seed + 1))  # noqa: E731
+    try:
+        while played < matches:
+            seed = evaluation_seed(MATCHES + stream, played, config.seed)
+            seats = (LEARNER, second.seat)
+            result = play_episodes(play, env, config.evaluation.max_steps, seed, seats=seats)
+            if result is None:
+                raise UserError("no match was played to its end")
+            episodes = result.episodes[: matches - played]
+            total += sum(score(game, episode) for episode in episodes)
+            played += len(episodes)
+    finally:
+        env.close()
+    return total
+
+
+def score(game: Game, episode: Episode) -> float:
+    """Of the first agent, in [0, 1]."""
+    if game.outcome:
+        return float(episode.summary[game.outcome])
+    return 0.5 + 0.5 * float(np.sign(episode.term_returns.sum()))
+
+
+def ratings(scores: np.ndarray, matches: int) -> np.ndarray:
+    """The Elo ratings under which these points are likeliest (Bradley and Terry 1952), mean `elo.START`; float64 [C].
+
+    By Newton's steps on the log-likelihood, which is concave; `PRIOR` draws a pair keep it bounded.
+    """
+    played = np.where(np.isnan(scores), 0.0, matches) + PRIOR
+    won = np.where(np.isnan(scores), 0.0, scores) + PRIOR / 2
+    np.fill_diagonal(played, 0.0)
+    np.fill_diagonal(won, 0.0)
+    strength = np.zeros(len(scores))
+    for _ in range(100):
+        expected = 1 / (1 + np.exp(strength[None, :] - strength[:, None]))
+        slope = (won - played * expected).sum(1)
+        weights = played * expected * (1 - expected)
+        curvature = np.diag(weights.sum(1)) - weights
+        step = np.linalg.lstsq(curvature, slope, rcond=None)[0]  # one direction is free: that of all together
+        strength += np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-9:
+            break
+    return elo.START + (strength - strength.mean()) * 400 / math.log(10)
+
+
+# -- output ----------------------------------------------------------------------------------------------------------
+def print_scores(names: Sequence[str], scores: np.ndarray, matches: int, as_json: bool) -> None:
+    """A table for people, or rows for machines."""
+    rated = ratings(scores, matches)
+    if as_json:
+        for i, j in itertools.combinations(range(len(names)), 2):
+            if not np.isnan(scores[i, j]):
+                print(json.dumps(_row(names, scores, rated, matches, i, j)))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=f"points in {matches} matches each, with 95% intervals")
+    for heading in ("", "Elo", *names):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for i in np.argsort(-rated).tolist():
+        cells = ["" if np.isnan(scores[i, j]) else _cell(scores[i, j], matches) for j in range(len(names))]
+        table.add_row(names[i], f"{rated[i]:.0f}", *cells)
+    console = Console()
+    console.width = max(console.width, PIPE_WIDTH) if not console.is_terminal else console.width
+    console.print(table)
+
+
+def _cell(points: float, matches: int) -> str:
+    return f"{points / matches:.0%} +- {wilson(points, matches):.0%}"
+
+
+def _row(names: Sequence[str], scores: np.ndarray, rated: np.ndarray, matches: int, i: int, j: int) -> dict[str, Any]:
+    return {
+        "first": names[i],
+        "second": names[j],
+        "matches": matches,
+        "score": float(scores[i, j] / matches),
+        "score_95": wilson(float(scores[i, j]), matches),
+        "elo_first": float(rated[i]),
+        "elo_second": float(rated[j]),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
