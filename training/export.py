@@ -110,8 +110,8 @@ def load(config: RunConfig, run: str, path: Path) -> tuple[Traced, dict[str, Any
         "action": describe_action(spec.action) | {"distribution": exported.distribution()},
         "history": {"length": policy.history, "field": policy.history_field},
         "memory": {name: f"next_{name}" for name in exported.first_memory(1)},
-        "inputs": _described(traced.inputs),
-        "outputs": _described(traced.outputs),
+        "inputs": described(traced.inputs),
+        "outputs": described(traced.outputs),
         "texts": list(known),
     }
     return traced, about
@@ -129,7 +129,8 @@ def describe_action(action: ActionSpec) -> dict[str, Any]:
     return told | {"low": low, "high": high}
 
 
-def _described(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+def described(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Dtype and extents of tensors by name; the number of rows is a word."""
     return {
         name: {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": [BATCH, *tensor.shape[1:]]}
         for name, tensor in tensors.items()
