@@ -18,6 +18,7 @@ from puffer_envs import registry
 from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
 from tests.policies.test_platform_fighter import rows_of
+from tests.test_train_big import ROOT
 from training import evaluate, export
 from training.common.exported import Exported, trace
 from training.common.history import History
@@ -191,6 +192,25 @@ def test_the_file_plays_as_the_runs_own_player(small_run):
     env.close()
     assert ended >= 2 * env.num_agents
     assert len(taken) > 1
+
+
+def test_the_readmes_example_plays(small_run, monkeypatch):
+    env = registry.make("voxel_swarm", 1, seed=3)
+    played = []
+
+    def play(actions: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        if actions is None:
+            env.reset(3)
+            return env.observations.copy(), np.ones(env.num_agents, np.bool_)
+        played.append(actions)
+        env.step(actions)
+        return env.observations.copy(), env.terminals | env.truncations
+
+    monkeypatch.chdir(small_run)
+    text = (ROOT / "README.md").read_text().split("## A trained policy as one file", 1)[1]
+    exec(text.split("```python", 1)[1].split("```", 1)[0], {"play": play})
+    env.close()
+    assert len(played) == 100
 
 
 def test_what_the_file_says_of_itself(small_run):
