@@ -45,6 +45,10 @@ class Distribution:
         """The same without the choices, of those that the logits are of, where ``possible`` (bool) is False."""
         raise NotImplementedError
 
+    def numbers(self) -> dict[str, Tensor]:
+        """What it is made of, by name, float32 [..., n]: ``logits``, or ``mean`` and ``log_std``."""
+        raise NotImplementedError
+
 
 class Categorical(Distribution):
     """One of A choices, from logits [..., A]; actions int64 [...]."""
@@ -71,6 +75,9 @@ class Categorical(Distribution):
     def masked(self, possible: Tensor) -> "Categorical":
         return Categorical(self.logits.masked_fill(~possible, IMPOSSIBLE))
 
+    def numbers(self) -> dict[str, Tensor]:
+        return {"logits": self.logits}
+
 
 class Factored(Distribution):
     """Several choices apart from each other, from logits [..., sum(parts)]; actions int64 [..., len(parts)]."""
@@ -93,6 +100,9 @@ class Factored(Distribution):
 
     def masked(self, possible: Tensor) -> "Factored":
         return Factored(self.logits.masked_fill(~possible, IMPOSSIBLE), self.parts)
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {"logits": self.logits}
 
 
 def _aligned(logits: Tensor, parts: tuple[int, ...]) -> Tensor:
@@ -129,6 +139,9 @@ class Bernoullis(Distribution):
         """Without the keys that cannot be pressed."""
         return Bernoullis(self.logits.masked_fill(~possible, IMPOSSIBLE))
 
+    def numbers(self) -> dict[str, Tensor]:
+        return {"logits": self.logits}
+
 
 class Gaussian(Distribution):
     """Independent normal numbers, from means [..., n] and logarithms of deviations [n] or [..., n]; not bounded.
@@ -152,6 +165,9 @@ class Gaussian(Distribution):
     def entropy(self) -> Tensor:
         """``log std + (1 + log 2 pi) / 2`` of each."""
         return (self.log_std + (1 + LOG_2PI) / 2).expand_as(self.mean).sum(-1)
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "log_std": self.log_std.expand_as(self.mean)}
 
 
 def _normal(z: Tensor, log_std: Tensor) -> Tensor:
@@ -190,6 +206,9 @@ class SquashedGaussian(Distribution):
         """Of actions within the bounds; those very near to one are taken for a little farther from it."""
         x = ((actions - self.centre) / self.scale).clamp(-EDGE, EDGE).atanh()
         return self._log_density(x, (x - self.mean) * (-self.log_std).exp())
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "log_std": self.log_std.expand_as(self.mean)}
 
     def _squashed(self, x: Tensor) -> Tensor:
         # Rounding alone could lead out of the bounds

@@ -33,6 +33,9 @@ def unpack(rows: Tensor, field: "Field") -> Tensor:
     packed = rows[..., field.span]
     if field.bits >= 8:
         values = packed.float() * field.scale
+    elif torch.compiler.is_exporting():  # what is traced must not be cached, and ONNX has no shifts of bytes
+        shifts = 2.0 ** torch.arange(0, 8, field.bits, device=rows.device)
+        values = ((packed.float()[..., None] / shifts).floor() % 2.0**field.bits * field.scale).flatten(-2)
     else:
         values = F.embedding(packed.int(), _table(field.bits, field.scale, rows.device)).flatten(-2)
     return values[..., : prod(field.shape)].unflatten(-1, field.shape)
@@ -79,6 +82,8 @@ class FrameConv(nn.Conv2d):
 
     def forward(self, frames: Tensor) -> Tensor:
         weight = self.weight * self.field.scale  # scaling the weights is scaling the frames
+        if torch.compiler.is_exporting():  # it has neither words of bytes nor chunks
+            return F.conv2d(unpack(frames, self.field._replace(scale=1.0)), weight, self.bias, self.stride)
         if frames.device.type == "cpu":
             with torch.autocast("cpu", enabled=False):
                 return _ChunkedConv.apply(frames, weight, self.bias, self.field, self.stride)
@@ -119,7 +124,7 @@ class BytePatches(nn.Conv2d):
 
     def forward(self, planes: Tensor) -> Tensor:
         weight = self.weight * self.scale  # scaling the weights is scaling the planes
-        if planes.device.type != "cpu":
+        if planes.device.type != "cpu" or torch.compiler.is_exporting():
             return F.conv2d(planes.float(), weight, self.bias, self.stride)
         count, channels, height, width = planes.shape
         edge, _ = self.kernel_size

@@ -127,7 +127,7 @@ class Facts(nn.Module):
         parts += [self.maps(raw["map_id"][:, 0]), self.rest_maps(raw["blackout_map"][:, 0])]
         parts += [self.places(self.place(raw["map_id"][:, 0], raw["position"]))]
         parts += [self.species(raw["party_species"]).flatten(1), (raw["party_status"] > 0).float()]
-        item, quantity = raw["bag"].view(len(rows), -1, 2).unbind(-1)
+        item, quantity = raw["bag"].unflatten(-1, (-1, 2)).unbind(-1)
         parts += [(self.items(item) * torch.log2(1.0 + quantity)[..., None]).sum(1) / 4]  # the order says nothing
         return torch.cat(parts, -1)
 

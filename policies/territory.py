@@ -215,7 +215,7 @@ class TerritoryPolicy(ActorCritic):
 
     def _planes(self, rows: Tensor, name: str) -> Tensor:
         field = self.layout[name]
-        return rows[..., field.span].reshape(len(rows), -1, *field.shape[1:])
+        return rows[..., field.span].reshape(rows.shape[0], -1, *field.shape[1:])
 
     def _scalars(self, now: Tensor) -> Tensor:
         high, low = now[:, self.layout["scalars"].span].float().chunk(2, -1)

@@ -20,10 +20,11 @@ FULL = 15  # Python files of a folder
 PARTS = ("game.py", "config.py", "env.py", "render.py", "rewards.py", "observe.py", "training.toml")
 SMALL = {"territory": {"map_size": 128, "num_maps": 1, "num_bots": 2}}
 
-# A game's name, or what only one of them has. An underscore ends a word too; `map_location` is torch's.
+# A game's name, or what only one of them has. An underscore ends a word too; `map_location` and `dynamic_shapes` are
+# torch's.
 GAMES = [name.replace("_", "[ _]") for name in registry.TABLE]
 WORDS = ("rom", "badges", "grid[-_]size", "iou", "shapes", "family", "map", *GAMES)
-NAMED = re.compile(rf"(?<![a-z])({'|'.join(WORDS)})(?![a-z]|_location)", re.IGNORECASE)
+NAMED = re.compile(rf"(?<![a-z])(?<!dynamic_)({'|'.join(WORDS)})(?![a-z]|_location)", re.IGNORECASE)
 # The format of savestates' indexes is as old as the first game, whose word stands in it.
 EXEMPT = {("curriculum/index.py", 'ON_DISK = {"world_id": "rom_sha1", "emulator": "pyboy_version"}')}
 
@@ -55,6 +56,7 @@ def test_training_and_curriculum_name_no_game():
         ("--env.grid-size 64", True),
         ("Mapping[str, float]", False),
         ("torch.load(path, map_location=device)", False),
+        ("export(policy, dynamic_shapes=sizes)", False),
         ("from collections import Counter", False),
         ("the shape of a row", False),
     ],

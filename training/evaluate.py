@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from policies import registry as policy_registry
+from policies.protocol import Network
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import Game
 from puffer_envs.contract.records import Episode
+from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.state_file import write_atomically
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.workers.supervision import WorkerError
@@ -53,12 +55,13 @@ MakePlayer = Callable[[VectorEnv, int], Player]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, or 2 for a mistake in the call."""
-    args, settings = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    args, settings = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     try:
-        config = load_settings(args.runs_dir / args.run, settings)
+        config = load_settings(args.runs_dir / args.run, settings, parser)
         device = pick_device(config.device)
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
-        play = load_player(config, _checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
+        play = load_player(config, find_checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
         game = env_registry.resolve(config.env)
         tests = game.evaluation_sets(config.game, given(settings))
         if args.video:
@@ -85,9 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--run", required=True, help="name of a run")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--checkpoint", default="newest", help="newest, best or a step; default: newest")
+    add_run_flags(parser)
     parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
     parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
     what = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
@@ -97,16 +98,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Which run, and what of it."""
+    parser.add_argument("--run", required=True, help="name of a run")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    parser.add_argument("--checkpoint", default="newest", help="newest, best or a step; default: newest")
+
+
 # -- what plays ------------------------------------------------------------------------------------------------------
-def load_settings(folder: Path, settings: Sequence[str]) -> RunConfig:
-    """The settings that a run wrote down, with those of the command line in place of its own."""
+def load_settings(folder: Path, settings: Sequence[str], parser: argparse.ArgumentParser) -> RunConfig:
+    """The settings that a run wrote down, with those of the command line that ``parser`` left in place of its own."""
     file = folder / "config.toml"
     if not file.is_file():
         raise UserError(f"there is no run in {folder}: it has no config.toml")
     saved = cli.read(file)
     saved.pop("batch_size", None)  # it belongs to the number of rows
-    own = [flag for action in _parser()._actions for flag in action.option_strings]
-    return cli.parse(settings, (saved, file), CALL, own)
+    own = [flag for action in parser._actions for flag in action.option_strings]
+    return cli.parse(settings, (saved, file), parser.prog, own)
 
 
 def given(flags: Sequence[str]) -> set[str]:
@@ -115,7 +123,8 @@ def given(flags: Sequence[str]) -> set[str]:
     return {name.replace("-", "_") for name in ours}
 
 
-def _checkpoint(folder: Path, which: str) -> Path:
+def find_checkpoint(folder: Path, which: str) -> Path:
+    """A checkpoint of the run in ``folder``: newest, best or a step."""
     folder = folder / "checkpoints"
     if which.isdigit():
         path: Path | None = folder / f"step_{which}"
@@ -129,21 +138,28 @@ def _checkpoint(folder: Path, which: str) -> Path:
     return path
 
 
-def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.device) -> MakePlayer:
-    """Who plays with a checkpoint's weights."""
+def load_policy(config: RunConfig, path: Path) -> tuple[Network, EnvSpec, int]:
+    """The network that acts with a checkpoint's weights, on the CPU; what its rows are; the checkpoint's step."""
     game = env_registry.resolve(config.env)
     try:
         spec = game.spec(config.game)
     except ValueError as error:  # of a file or a setting
         raise UserError(str(error)) from error
-    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy).to(device)
-    saved = checkpoint.load(path, "cpu").parts["learner"]
+    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
+    loaded = checkpoint.load(path, "cpu")
+    saved = loaded.parts["learner"]
     try:
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
     except RuntimeError as error:
         raise UserError(
             f"the weights in {path} do not fit these settings: leave the network's and the actions' as the run had them"
         ) from error
+    return policy, spec, loaded.step
+
+
+def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.device) -> MakePlayer:
+    """Who plays with a checkpoint's weights."""
+    policy: Any = load_policy(config, path)[0].to(device)
     if config.algo == "ppo":
         return lambda env, seed: ActorCriticPlayer(env, texts.read(policy, env.spec.texts), likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
