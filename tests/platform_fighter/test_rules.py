@@ -159,6 +159,21 @@ def test_a_recovery_is_one_until_the_ground(driver: Driver) -> None:
     assert states(driver, "sk")[-1] == s.ATTACK  # a groundpound can be tried again
 
 
+def test_a_dodge_in_the_air_floats_and_leaves_no_speed(driver: Driver) -> None:
+    states(driver, "_", "", "")
+    assert states(driver, "al")[-1] == s.DODGE
+    driver.step()
+    height = driver.fighter(0)["y"]
+    for _ in range(8):
+        driver.step()
+        assert driver.fighter(0)["y"] == height
+    driver.match.real[0, s.VX] = 5.0
+    assert states(driver, "") == [s.IN_AIR]
+    assert driver.fighter(0)["vx"] == 0
+    assert states(driver, *["", "l"] * 35)[-1] == s.STAND  # on the ground again; the air's cooldown of 82 not over
+    assert s.DODGE in states(driver, *["", "l"] * 6)
+
+
 def test_out_of_bounds(driver: Driver) -> None:
     for x, y, out in ((13.99, 0.0, False), (14.01, 0.0, True), (-14.01, 0.0, True), (8.0, -8.01, True)):
         other = Driver()
@@ -192,6 +207,30 @@ def test_the_move_that_keys_ask_for(letters: str, grounded: bool, kind: int) -> 
     whole = np.zeros(s.FIGHTER_WHOLES, np.int32)
     keys.take(whole, bits(letters))
     assert keys.move_type(whole, grounded) == kind
+
+
+@pytest.mark.parametrize(
+    ("presses", "side"),
+    [
+        ("a", -1),
+        ("a,ad", 1),
+        ("a,ad,d", 1),
+        ("a,ad,a", -1),
+        ("d,ad", -1),
+        ("d,ad,d", 1),
+        ("d,ad,a", -1),
+        ("ad", -1),  # right is looked at first, so left was last
+        ("ad,a", -1),
+        ("ad,d", 1),
+        ("a,d", 1),
+        ("a,", 0),
+    ],
+)
+def test_the_side_pressed_last(presses: str, side: int) -> None:
+    whole = np.zeros(s.FIGHTER_WHOLES, np.int32)
+    for letters in presses.split(","):
+        keys.take(whole, bits(letters))
+    assert keys.last_side(whole) == side
 
 
 def test_an_attack_looks_where_the_keys_point_and_left_for_both(driver: Driver) -> None:
@@ -244,6 +283,50 @@ def test_the_second_fighter_hurts_a_step_later(driver: Driver) -> None:
             hit = hit or (step if other.match.signals[1 - me, s.HURT] else 0)
             stunned = stunned or (step if other.match.whole[1 - me, s.STATE] == s.STUN else 0)
         assert (hit, stunned) == (11, 11 + me)
+
+
+def test_the_second_fighter_sees_where_the_first_is_and_the_first_where_the_second_was() -> None:
+    """A victim that comes into reach all at once is hit at once by the second fighter, and a step later by the first."""
+    for me in range(2):
+        driver = Driver()
+        driver.stand()
+        driver.place(me, 4.0, 0.4155, 1)
+        driver.place(1 - me, 6.5, 0.4155, -1)
+        hits = []
+        for step in range(20):
+            if driver.match.whole[me, s.CAST_FRAME] == 2 and step > 8:  # the first step in which it can hit
+                driver.place(1 - me, 4.3, 0.4155, -1)
+                driver.match.real[1 - me, s.HURT_X] = 6.5
+            driver.step(*(("k", "") if me == 0 else ("", "k")) if step == 0 else ())
+            hits.append(bool(driver.match.signals[1 - me, s.HURT]))
+        assert hits.index(True) == (11 if me == 0 else 10)
+
+
+def test_who_is_struck_down_on_the_floor_bounces_up() -> None:
+    driver = Driver()
+    driver.stand()
+    driver.place(0, 4.9, -1.2, 1)
+    driver.match.whole[0, s.STATE] = s.IN_AIR
+    driver.place(1, 4.9, 0.4155, -1)
+    for step in range(30):
+        driver.step("sk" if step == 0 else "")
+        if driver.match.signals[1, s.HURT]:
+            break
+    assert driver.match.signals[1, s.HURT] == 17
+    force = 48 + 46 * (17 / 70 + 17**2 / 12_000)
+    assert driver.match.real[1, s.VY] == pytest.approx(-0.7 * force * 0.096 + 0.5936, abs=1e-3)
+
+
+def test_a_power_that_hits_whom_the_move_has_hit_does_so_once(driver: Driver) -> None:
+    """The last power of the hammer's recovery: 13 damage wherever the victim is."""
+    whole, tables = driver.match.whole[0], m.load()
+    power = int(tables.starts[2 * len(m.NAMES) + m.RECOVERY - m.FIRST_TYPE]) + 2
+    whole[s.STATE], whole[s.HIT_BY_MOVE] = s.ATTACK, 1
+    whole[[s.MOVE, s.POWER, s.CAST]] = 2 * len(m.NAMES) + 9, power, tables.powers[power, m.FIRST_CAST]
+    whole[[s.CAST_FRAME, s.POWER_FRAME, s.RECOVERED, s.HIT_BY_POWER, s.HIT_ANYONE]] = 0
+    for _ in range(5):
+        driver.step()
+    assert driver.match.real[1, s.DAMAGE] == 13
 
 
 def test_damage_ends_at_700(driver: Driver) -> None:
@@ -320,11 +403,18 @@ def test_what_lies_between_round_ends_is_cut_to_integers() -> None:
     bar = 5.0, 9.85, 2.4, 0.3
     assert not hurts(5.0, 10.2, *bar)  # the bar's middle is near, but not the line
     assert hurts(4.5, 8.7, *bar)  # and here it is the other way round
+    assert not hurts(5.6, 8.7, *bar)  # beyond the line's end
     assert hurts(2.8, 9.3, *bar)  # further to the left than the bar reaches
     assert not hurts(5.0, 8.4, *bar)
     assert hurts(6.3, 10.2, *bar)  # its right end, which is round and where it should be
     # Toward zero means to the right where x is negative: from trunc(-4.65) the line goes from (-4, 9) to (-2, 9).
     assert hurts(-1.8, 8.7, -3.6, 9.85, 2.4, 0.3)
+
+
+def test_round_ends_reach_the_corner_that_a_fighter_is_between_its_own() -> None:
+    """Around (5.9, 3.5) it is (5, 3): trunc(5.436) and trunc(3.452)."""
+    assert hurts(5.9, 3.5, 4.7, 2.8, 0.8, 0.8)
+    assert not hurts(5.9, 3.5, 4.5, 2.8, 0.8, 0.8)
 
 
 # -- weapons -----------------------------------------------------------------------------------------------------------
@@ -390,7 +480,7 @@ def test_a_weapon_just_made_cannot_be_picked_up_yet(driver: Driver) -> None:
     from puffer_envs.platform_fighter.config import SPAWN_ANIMATION
 
     whole = driver.match.spawner_whole[0]
-    whole[s.LAST_SPAWN] = -10_000
+    whole[s.LAST_SPAWN], whole[s.READY] = -10_000, 1  # of the last weapon
     driver.step()
     assert whole[s.ACTIVE]
     driver.place(0, float(driver.match.spawner_real[0, s.SPOT_X]), 0.4155, -1)
@@ -399,6 +489,22 @@ def test_a_weapon_just_made_cannot_be_picked_up_yet(driver: Driver) -> None:
         driver.step("h")
         waited += 1
     assert waited == SPAWN_ANIMATION + 1  # the flag rises at the end of a step
+
+
+def test_who_comes_after_a_dropped_weapon_that_is_gone_moves_up(driver: Driver) -> None:
+    driver.match.whole[:, s.WEAPON] = s.SPEAR, s.HAMMER
+    driver.step("h", "")
+    for _ in range(10):
+        driver.step()
+    driver.step("", "h")
+    whole, numbers = driver.match.spawner_whole, driver.match.numbers
+    assert whole[2:4, s.CONTENT].tolist() == [s.SPEAR, s.HAMMER]
+    spot = driver.match.spawner_real[3, s.SPOT_X]
+    for _ in range(239):
+        driver.step()
+    assert numbers[s.NUM_SPAWNERS] == 3
+    assert whole[2, s.CONTENT] == s.HAMMER
+    assert driver.match.spawner_real[2, s.SPOT_X] == spot
 
 
 def test_letters_are_the_keys_in_their_order() -> None:
