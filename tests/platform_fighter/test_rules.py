@@ -286,7 +286,7 @@ def test_the_second_fighter_hurts_a_step_later(driver: Driver) -> None:
 
 
 def test_the_second_fighter_sees_where_the_first_is_and_the_first_where_the_second_was() -> None:
-    """A victim that comes into reach all at once is hit at once by the second fighter, and a step later by the first."""
+    """A victim that comes into reach suddenly is hit at once by the second fighter, and a step later by the first."""
     for me in range(2):
         driver = Driver()
         driver.stand()
