@@ -37,7 +37,7 @@ def press(env: PlatformFighter, *rows: str) -> dict[str, np.ndarray]:
 
 
 def field(env: PlatformFighter, row: int, number: int) -> float:
-    return float(env.spec.layout.unpack(env.observations, "fighters")[row, 0, number])
+    return float(env.spec.layout.unpack(env.observations, "own")[row, number])
 
 
 def face_off(env: PlatformFighter, gap: float = 0.9, **of_second: Any) -> None:
@@ -55,13 +55,13 @@ def test_rows_and_fields() -> None:
     env = make(3)
     assert env.num_agents == 6
     assert env.actions.shape == (6, 10)
-    assert env.spec.layout["fighters"].size == 64
+    assert [(each.name, each.shape) for each in env.spec.layout] == [("own", (32,)), ("opponent", (32,))]
     for _ in range(40):
         press(env, "d", "aj")
-    rows = env.spec.layout.unpack(env.observations, "fighters")
-    assert (rows[0::2, 0] == rows[1::2, 1]).all()
-    assert (rows[0::2, 1] == rows[1::2, 0]).all()
-    assert (rows[0::2, 0, 0] != rows[0::2, 1, 0]).all()
+    own, opponent = (env.spec.layout.unpack(env.observations, name) for name in ("own", "opponent"))
+    assert (own[0::2] == opponent[1::2]).all()
+    assert (own[1::2] == opponent[0::2]).all()
+    assert (own[:, 0] != opponent[:, 0]).all()
 
 
 def test_a_key_out_of_range_presses_none() -> None:
