@@ -488,7 +488,9 @@ def test_of_two_changes_for_one_frame_the_first_one_counts() -> None:
 
 
 def test_presets_differ_in_budget_and_saving_only() -> None:
-    presets = registry.resolve("platform_fighter").training()["presets"]
+    training = registry.resolve("platform_fighter").training()
+    presets, rows = training["presets"], 2 * training["num_envs"]
+    assert presets["test"]["total_steps"] >= 5 * rows * training["learner"]["num_steps"]  # five updates at least
     assert set(presets) >= {"test", "full"}
     assert all(set(presets[name]) <= {"total_steps", "save_interval", "keep"} for name in ("test", "full"))
     assert presets["full"]["total_steps"] == 200 * presets["test"]["total_steps"] == 10_000_000
