@@ -72,7 +72,7 @@ DEALT, TAKEN, KNOCKOUTS, FALLS, IN_DANGER, PICKED_UP, ATTACKS = range(7)
 NUM_FACTS = 7
 
 FIELDS = 32  # of a fighter, see `observe`
-LAYOUT = ObsLayout(np.float32, ("fighters", (2, FIELDS)))  # the own one and the opponent, not normalised
+LAYOUT = ObsLayout(np.float32, ("own", (FIELDS,)), ("opponent", (FIELDS,)))  # not normalised
 
 
 class State(NamedTuple):

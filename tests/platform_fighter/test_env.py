@@ -37,7 +37,7 @@ def press(env: PlatformFighter, *rows: str) -> dict[str, np.ndarray]:
 
 
 def field(env: PlatformFighter, row: int, number: int) -> float:
-    return float(env.spec.layout.unpack(env.observations, "fighters")[row, 0, number])
+    return float(env.spec.layout.unpack(env.observations, "own")[row, number])
 
 
 def face_off(env: PlatformFighter, gap: float = 0.9, **of_second: Any) -> None:
@@ -55,13 +55,13 @@ def test_rows_and_fields() -> None:
     env = make(3)
     assert env.num_agents == 6
     assert env.actions.shape == (6, 10)
-    assert env.spec.layout["fighters"].size == 64
+    assert [(each.name, each.shape) for each in env.spec.layout] == [("own", (32,)), ("opponent", (32,))]
     for _ in range(40):
         press(env, "d", "aj")
-    rows = env.spec.layout.unpack(env.observations, "fighters")
-    assert (rows[0::2, 0] == rows[1::2, 1]).all()
-    assert (rows[0::2, 1] == rows[1::2, 0]).all()
-    assert (rows[0::2, 0, 0] != rows[0::2, 1, 0]).all()
+    own, opponent = (env.spec.layout.unpack(env.observations, name) for name in ("own", "opponent"))
+    assert (own[0::2] == opponent[1::2]).all()
+    assert (own[1::2] == opponent[0::2]).all()
+    assert (own[:, 0] != opponent[:, 0]).all()
 
 
 def test_a_key_out_of_range_presses_none() -> None:
@@ -100,6 +100,20 @@ def test_fields_that_the_present_state_does_not_keep_are_zero_and_kept_ones_are_
     assert [field(env, 0, i) for i in (7, 8, 9)] == [0, s.STAND, 0]
     press(env, "l")  # ... and one on the ground shows them still
     assert [field(env, 0, i) for i in (7, 8, 9, 10)] == [2, s.DODGE, 1, 10]
+
+
+def test_damage_and_stun_are_seen() -> None:
+    env = make()
+    face_off(env, damage=70.0)
+    assert field(env, 1, 12) == 0
+    press(env, "j")
+    assert field(env, 1, 12) == np.float32(0.1)
+    seen = []
+    for _ in range(5):
+        press(env)
+        seen.append([field(env, 1, i) for i in (8, 11)])
+    assert seen == [[s.STAND, 0], [s.STAND, 0], [s.STUN, 8], [s.STUN, 7], [s.STUN, 6]]
+    assert field(env, 1, 12) == np.float32(73 / 700)
 
 
 # -- opponents ---------------------------------------------------------------------------------------------------------
@@ -261,6 +275,17 @@ def test_who_falls_waits_three_seconds_and_returns_unarmed_and_unhurt() -> None:
     assert [field(env, 1, i) for i in (0, 7, 8, 9, 12, 13, 15)] == [home, 0, s.IN_AIR, 0, 0, 2, 0]
 
 
+def test_a_win_in_the_last_step_is_a_win() -> None:
+    env = make(max_steps=40)
+    for _ in range(38):
+        press(env)
+    env.state.real[0, 1, s.X], env.state.whole[0, 1, s.STOCKS_LEFT] = 14.1, 1
+    press(env)
+    press(env)
+    assert env.terminals.all()
+    assert not env.truncations.any()
+
+
 def test_a_match_is_cut_off_after_ninety_seconds() -> None:
     env = make(opponent="constant")
     for _ in range(2_699):
@@ -306,8 +331,8 @@ def test_weapons_are_picked_up_thrown_away_and_picked_up_again() -> None:
     assert [field(env, 0, i) for i in (22, 24)] == [np.float32(env.state.spawner_real[0, 2, s.SPOT_X]), kind + 1]
     taken = []
     for step in range(20):  # locked for fifteen steps, and only a fresh press counts
-        taken.append(press(env, "h" if step % 2 else "")["equip"][0])
-    assert [step for step, pay in enumerate(taken) if pay] == [15]
+        taken.append(press(env, "h" if step and step % 2 == 0 else "")["equip"][0])
+    assert [step for step, pay in enumerate(taken) if pay] == [14]
     env.request_reset(np.ones(1, np.bool_))
     press(env)
     assert env.poll_episodes()[0].summary["weapons_picked_up"] == 2
@@ -353,6 +378,29 @@ def test_the_facts_of_an_episode() -> None:
     assert second["danger_zone_pct"] == pytest.approx(100 * 31 / steps)
     assert first["survival_time"] == pytest.approx(steps * DT)
     assert set(first) >= {column.name for column in registry.resolve("platform_fighter").columns}
+
+
+def test_facts_and_opponents_are_of_one_episode_and_go_with_a_snapshot() -> None:
+    env = make(1)
+    env.set_next_script(0, "constant")
+    face_off(env)
+    press(env, "k", "j")
+    for _ in range(14):
+        press(env)
+    shot, facts = env.snapshot(0), env.facts.copy()
+    assert facts[:, s.ATTACKS].tolist() == [1, 1]
+    env.request_reset(np.ones(1, np.bool_))
+    press(env)
+    assert not env.facts.any()
+    assert env.active.tolist() == [True, False]
+    env.restore(0, shot)
+    assert (env.facts == facts).all()
+    assert env.active.all()
+    press(env, "", "a")
+    assert env.state.whole[0, 1, s.HELD] == s.KEY_A
+    env.request_reset(np.ones(1, np.bool_))
+    press(env)
+    assert env.active.tolist() == [True, False]
 
 
 def test_milestones_come_in_their_order_once() -> None:
@@ -431,8 +479,18 @@ def test_the_table_of_moves_is_whole() -> None:
     assert (moves.powers[charges, m.ON_MISS] >= 0).all()
 
 
+def test_of_two_changes_for_one_frame_the_first_one_counts() -> None:
+    """The hammer's heavy side attack names frames 0 and 1 at 60 a second: speed 5 and .5."""
+    moves = m.load()
+    power = moves.starts[2 * len(m.NAMES) + m.NAMES.index("SSig")] + 1
+    change = moves.changes_at[moves.powers[power, m.FIRST_CAST], 0]
+    assert moves.changes[change, m.SET_X] == 5
+
+
 def test_presets_differ_in_budget_and_saving_only() -> None:
-    presets = registry.resolve("platform_fighter").training()["presets"]
+    training = registry.resolve("platform_fighter").training()
+    presets, rows = training["presets"], 2 * training["num_envs"]
+    assert presets["test"]["total_steps"] >= 5 * rows * training["learner"]["num_steps"]  # five updates at least
     assert set(presets) >= {"test", "full"}
     assert all(set(presets[name]) <= {"total_steps", "save_interval", "keep"} for name in ("test", "full"))
     assert presets["full"]["total_steps"] == 200 * presets["test"]["total_steps"] == 10_000_000

@@ -8,35 +8,22 @@ import numpy as np
 
 from puffer_envs.kit import rng
 from puffer_envs.kit.jit import inlined_kernel, kernel
-from puffer_envs.platform_fighter import moves as m
 from puffer_envs.platform_fighter.config import (
-    AIR_DODGE_COOLDOWN,
-    AIR_EASE,
-    AIR_JUMPS,
     BACKDASH_FRAMES,
     BACKDASH_SPEED,
     BOUNCE,
     DASH_FRAMES,
-    DASH_SPEED,
     DODGE_FRAMES,
-    FAST_FALL_EASE,
-    GROUND_DODGE_COOLDOWN,
-    JUMP_COOLDOWN,
-    JUMP_SPEED,
     KO_FRAMES,
-    MAX_FALL_SPEED,
     MAX_X,
     MAX_Y,
-    RECOVERIES,
-    RUN_SPEED,
     STUN_EASE,
     TAUNT_FRAMES,
     TURN_FRAMES,
-    WALK_SPEED,
 )
 from puffer_envs.platform_fighter.moves import Moves
-from puffer_envs.platform_fighter.rules import attacks, keys
-from puffer_envs.platform_fighter.rules.physics import meets_platform, on_floor, toward
+from puffer_envs.platform_fighter.rules import air, attacks, ground, keys
+from puffer_envs.platform_fighter.rules.physics import on_floor, toward
 from puffer_envs.platform_fighter.state import (
     AIR_JUMP_TIMER,
     AIR_TURN,
@@ -65,22 +52,14 @@ from puffer_envs.platform_fighter.state import (
     JUMPS_IN_TURN,
     KEY_A,
     KEY_D,
-    KEY_G,
-    KEY_L,
-    KEY_S,
-    KEY_SPACE,
-    KEY_W,
     KO,
     PENDING_STUN,
-    PLATFORM_VX,
-    PLATFORM_VY,
     PULL_X,
     PULL_Y,
     PUNCH,
     RECOVERIES_IN_AIR,
     RECOVERIES_IN_ATTACK,
     RECOVERIES_IN_DODGE,
-    RECOVERIES_IN_TURN,
     SPRINT,
     STAND,
     STATE,
@@ -90,7 +69,6 @@ from puffer_envs.platform_fighter.state import (
     TAUNT,
     TIMER,
     TURN,
-    TURN_JUMP_TIMER,
     VX,
     VY,
     WALK,
@@ -113,17 +91,20 @@ def act(
     stream: np.ndarray,
 ) -> None:
     """A fighter's part of a step: its state's rules, the blows that it has taken, and the change of its state."""
-    state = whole[STATE]
-    if state == ATTACK:
-        following = _common(real, whole, signals)
-        if following == STAY and attacks.advance(real, whole, other, other_whole, other_signals, platform, moves):
+    state, following = whole[STATE], _common(real, whole, signals)
+    if state == KO:
+        following = _wait_for_respawn(real, whole)
+    elif following != STAY:
+        pass
+    elif state == ATTACK:
+        if attacks.advance(real, whole, other, other_whole, other_signals, platform, moves):
             following = _after_attack(real, whole, platform)
     elif state in (IN_AIR, AIR_TURN):
-        following = _air(real, whole, signals, platform, moves)
+        following = air.act(real, whole, platform, moves)
     elif state in (WALK, STAND, TURN, SPRINT, DASH):
-        following = _ground(real, whole, signals, platform, moves)
+        following = ground.act(real, whole, platform, moves)
     else:
-        following = _helpless(real, whole, signals, platform)
+        following = _helpless(real, whole, platform)
     real[HURT_X], real[HURT_Y] = real[X], real[Y]
     real[VX] += real[BLOW_X] + real[PULL_X]
     real[VY] += real[BLOW_Y] + real[PULL_Y]
@@ -191,187 +172,20 @@ def _enter(real: np.ndarray, whole: np.ndarray, signals: np.ndarray, state: int,
             whole[STOCKS_LEFT] -= 1
 
 
-# -- on the ground -----------------------------------------------------------------------------------------------------
-@inlined_kernel
-def _ground_state(whole: np.ndarray) -> int:
-    return WALK if keys.direction(whole) != 0 else STAND
-
-
-@inlined_kernel
-def _refresh(whole: np.ndarray) -> int:
-    """Into the air with all jumps."""
-    whole[AIR_JUMP_TIMER], whole[JUMPS_IN_AIR], whole[RECOVERIES_IN_AIR] = 0, AIR_JUMPS, RECOVERIES
-    return IN_AIR
-
-
-@kernel
-def _ground(real: np.ndarray, whole: np.ndarray, signals: np.ndarray, platform: np.ndarray, moves: Moves) -> int:
-    """The states in which a fighter stands and is free to act."""
-    following = _common(real, whole, signals)
-    if following != STAY:
-        return following
-    stands, way = on_floor(real[X], real[Y], platform), keys.direction(whole)
-    if not stands:
-        return _refresh(whole)
-    if keys.pressed(whole, KEY_SPACE):
-        real[VY] = -JUMP_SPEED
-        whole[FACING] = way if way != 0 else whole[FACING]
-        return _refresh(whole)
-    if way == 0 and keys.pressed(whole, KEY_L) and whole[DODGE_COOLDOWN] <= 0:
-        whole[DODGE_COOLDOWN], whole[GROUNDED_DODGE] = GROUND_DODGE_COOLDOWN, 1
-        return DODGE
-    kind = keys.move_type(whole, True)
-    if kind != m.NONE:
-        whole[JUMPS_IN_ATTACK], whole[RECOVERIES_IN_ATTACK] = AIR_JUMPS, RECOVERIES
-        attacks.begin(whole, kind, moves)
-        return ATTACK
-    if keys.pressed(whole, KEY_G):
-        return TAUNT
-    state = whole[STATE]
-    if state == STAND:
-        return _stand(real, whole, platform, way)
-    if state == TURN:
-        return _turn(whole)
-    if state == DASH:
-        real[VX] = whole[FACING] * DASH_SPEED
-        whole[TIMER] -= 1
-        return SPRINT if whole[TIMER] <= 0 else STAY
-    return _walk(real, whole, platform)
-
-
-@inlined_kernel
-def _walk(real: np.ndarray, whole: np.ndarray, platform: np.ndarray) -> int:
-    """Walking, or sprinting, which the platform does not carry along."""
-    ahead, behind = (KEY_D, KEY_A) if whole[FACING] > 0 else (KEY_A, KEY_D)
-    if keys.pressed(whole, behind) or (keys.held(whole, behind) and not keys.held(whole, ahead)):
-        return BACKDASH if keys.pressed(whole, KEY_L) else TURN
-    if not keys.held(whole, KEY_A | KEY_D):
-        return STAND
-    if keys.pressed(whole, KEY_L):
-        return DASH
-    if whole[STATE] == SPRINT:
-        real[VX] = whole[FACING] * RUN_SPEED
-        return STAY
-    real[VX] = whole[FACING] * WALK_SPEED
-    if _rides(real, whole, platform):
-        real[VX] += platform[PLATFORM_VX]
-        real[VY] += platform[PLATFORM_VY]
-    return STAY
-
-
-@inlined_kernel
-def _rides(real: np.ndarray, whole: np.ndarray, platform: np.ndarray) -> bool:
-    """Whether the platform carries a fighter, who stands for sure."""
-    return not keys.held(whole, KEY_S) and meets_platform(real[X], real[Y], platform)
-
-
-@inlined_kernel
-def _stand(real: np.ndarray, whole: np.ndarray, platform: np.ndarray, way: int) -> int:
-    if way != 0 and way != whole[FACING]:
-        return BACKDASH if keys.pressed(whole, KEY_L) else TURN
-    if way != 0:
-        return WALK
-    if _rides(real, whole, platform):
-        real[VX], real[VY] = platform[PLATFORM_VX], platform[PLATFORM_VY]
-    else:
-        real[VX] = toward(real[VX], 0.0, WALK_SPEED)
-    return STAY
-
-
-@inlined_kernel
-def _turn(whole: np.ndarray) -> int:
-    if whole[TIMER] <= 0:
-        before, last = whole[FACING], keys.last_side(whole)
-        whole[FACING] = -before
-        return STAND if last == 0 else WALK if last == -before else TURN
-    if keys.pressed(whole, KEY_L):
-        return BACKDASH
-    whole[TIMER] -= 1
-    return STAY
-
-
-# -- in the air --------------------------------------------------------------------------------------------------------
-@kernel
-def _air(real: np.ndarray, whole: np.ndarray, signals: np.ndarray, platform: np.ndarray, moves: Moves) -> int:
-    """In the air, also while turning round there, which keeps jumps of its own."""
-    following = _common(real, whole, signals)
-    if following != STAY:
-        return following
-    way, turning = keys.direction(whole), whole[STATE] == AIR_TURN
-    if not turning and way != 0 and way != whole[FACING]:
-        whole[TURN_JUMP_TIMER], whole[JUMPS_IN_TURN] = whole[AIR_JUMP_TIMER], whole[JUMPS_IN_AIR]
-        whole[RECOVERIES_IN_TURN] = whole[RECOVERIES_IN_AIR]
-        return AIR_TURN
-    down_alone = keys.held(whole, KEY_S) and not keys.held(whole, KEY_W)
-    if down_alone and real[VY] > 0:
-        real[VY] = toward(real[VY], MAX_FALL_SPEED, FAST_FALL_EASE)
-    else:
-        real[VY] = min(real[VY], MAX_FALL_SPEED)
-    real[VX] = toward(real[VX], way * WALK_SPEED, AIR_EASE)
-    if on_floor(real[X], real[Y], platform):
-        return _ground_state(whole)
-    timer, jumps, recoveries = AIR_JUMP_TIMER, JUMPS_IN_AIR, RECOVERIES_IN_AIR
-    if turning:
-        timer, jumps, recoveries = TURN_JUMP_TIMER, JUMPS_IN_TURN, RECOVERIES_IN_TURN
-    if keys.pressed(whole, KEY_SPACE) and whole[timer] <= 0 and whole[jumps] > 0:
-        real[VY] = -JUMP_SPEED
-        whole[FACING] = 1 if way > 0 else -1  # left without a direction, as in the original
-        whole[timer] = JUMP_COOLDOWN
-        whole[jumps] -= 1
-    whole[timer] = max(0, whole[timer] - 1)
-    following = _from_air(whole, jumps, recoveries, moves)
-    return _turn_in_air(whole) if following == STAY and turning else following
-
-
-@inlined_kernel
-def _from_air(whole: np.ndarray, jumps: int, recoveries: int, moves: Moves) -> int:
-    """A dodge or an attack."""
-    if keys.pressed(whole, KEY_L) and whole[DODGE_COOLDOWN] <= 0:
-        whole[DODGE_COOLDOWN], whole[GROUNDED_DODGE] = AIR_DODGE_COOLDOWN, 0
-        whole[JUMPS_IN_DODGE], whole[RECOVERIES_IN_DODGE] = whole[jumps], whole[recoveries]
-        return DODGE
-    kind = keys.move_type(whole, False)
-    if kind == m.NONE or (kind == m.RECOVERY and whole[recoveries] <= 0):
-        return STAY
-    if kind == m.RECOVERY:
-        whole[recoveries] -= 1
-    whole[JUMPS_IN_ATTACK], whole[RECOVERIES_IN_ATTACK] = whole[jumps], whole[recoveries]
-    attacks.begin(whole, kind, moves)
-    return ATTACK
-
-
-@inlined_kernel
-def _turn_in_air(whole: np.ndarray) -> int:
-    if whole[TIMER] > 0:
-        whole[TIMER] -= 1
-        return STAY
-    before, last = whole[FACING], keys.last_side(whole)
-    whole[FACING] = -before
-    if last == before:
-        return AIR_TURN
-    whole[AIR_JUMP_TIMER], whole[JUMPS_IN_AIR] = whole[TURN_JUMP_TIMER], whole[JUMPS_IN_TURN]
-    whole[RECOVERIES_IN_AIR] = whole[RECOVERIES_IN_TURN]
-    return IN_AIR
-
-
+# -- without control ---------------------------------------------------------------------------------------------------
 @inlined_kernel
 def _after_attack(real: np.ndarray, whole: np.ndarray, platform: np.ndarray) -> int:
     if on_floor(real[X], real[Y], platform):
-        return _ground_state(whole)
+        return ground.settle(whole)
     whole[AIR_JUMP_TIMER], whole[JUMPS_IN_AIR] = 0, whole[JUMPS_IN_ATTACK]
     whole[RECOVERIES_IN_AIR] = whole[RECOVERIES_IN_ATTACK]
     return IN_AIR
 
 
-# -- without control ---------------------------------------------------------------------------------------------------
 @kernel
-def _helpless(real: np.ndarray, whole: np.ndarray, signals: np.ndarray, platform: np.ndarray) -> int:
-    """The states in which keys do nothing: backdash, taunt, dodge, stun and KO."""
-    state, following = whole[STATE], _common(real, whole, signals)
-    if state == KO:
-        return _wait_for_respawn(real, whole)
-    if following != STAY:
-        return following
+def _helpless(real: np.ndarray, whole: np.ndarray, platform: np.ndarray) -> int:
+    """The states in which keys do nothing: backdash, taunt, dodge and stun."""
+    state = whole[STATE]
     if state == STUN:
         return _reel(real, whole, platform)
     if state == BACKDASH:
@@ -380,7 +194,7 @@ def _helpless(real: np.ndarray, whole: np.ndarray, signals: np.ndarray, platform
     if whole[TIMER] > 0:
         return STAY
     if state != DODGE or whole[GROUNDED_DODGE]:  # a taunt ends on the ground even in the air, as in the original
-        return _ground_state(whole)
+        return ground.settle(whole)
     whole[AIR_JUMP_TIMER], whole[JUMPS_IN_AIR] = 0, whole[JUMPS_IN_DODGE]
     whole[RECOVERIES_IN_AIR] = whole[RECOVERIES_IN_DODGE]
     return IN_AIR
@@ -397,7 +211,7 @@ def _reel(real: np.ndarray, whole: np.ndarray, platform: np.ndarray) -> int:
             real[VY] = -real[VY] * BOUNCE
         return STAY
     if stands:
-        return _ground_state(whole)
+        return ground.settle(whole)
     whole[JUMPS_IN_AIR] = max(1, whole[JUMPS_IN_STUN])
     return IN_AIR
 

@@ -66,7 +66,7 @@ def test_it_is_refused_wherever_it_comes_from(tmp_path):
     assert cli.parse(["--config", str(file), "--learner.gamma", "1"]).learner.gamma == 1
 
 
-@pytest.mark.parametrize("env", ["pokemon_red", "territory", "voxel_swarm"])
+@pytest.mark.parametrize("env", ["pokemon_red", "platform_fighter", "territory", "voxel_swarm"])
 @pytest.mark.parametrize("size", ["slim", "large"])
 def test_every_number_of_a_run_has_a_range(env, size):
     config = cli.parse(["--env", env, "--model-size", size])

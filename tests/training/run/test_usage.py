@@ -35,7 +35,7 @@ def test_a_group_has_its_ranges(capsys, argv):
     assert "--curriculum." not in text
 
 
-@pytest.mark.parametrize("env", ["pokemon_red", "territory", "voxel_swarm"])
+@pytest.mark.parametrize("env", ["pokemon_red", "platform_fighter", "territory", "voxel_swarm"])
 def test_all_of_it_without_anecdotes(capsys, env):
     text = help_text(capsys, "--env", env, "--help", "all")
     for flag in ("--num-envs", "--learner.gamma", "--env.reward-", "--policy.hidden", "--evaluation.episodes"):
