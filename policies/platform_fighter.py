@@ -93,8 +93,8 @@ class PlatformFighterPolicy(ActorCritic):
 
     def __init__(self, layout: "ObsLayout", action: "ActionSpec", config: PolicyConfig = PRESETS["slim"]) -> None:
         super().__init__()
-        if layout.size != 2 * FIELDS:
-            raise ValueError(f"a row of {layout.size} numbers is none of two fighters with {FIELDS} each")
+        if [layout[name].shape for name in ("own", "opponent")] != [(FIELDS,)] * 2:
+            raise ValueError(f"the network reads rows of two fighters, own and opponent, with {FIELDS} numbers each")
         self.config, self.history = config, config.frames
         self.register_buffer("scales", 1 / torch.tensor([SCALES[i] for i in NUMBERS]), persistent=False)
         self.register_buffer("stage_scales", 1 / torch.tensor(STAGE_SCALES), persistent=False)

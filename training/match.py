@@ -25,7 +25,7 @@ from puffer_envs.contract.records import Episode
 from puffer_envs.contract.vector_env import GUEST, LEARNER
 from puffer_envs.workers.supervision import WorkerError
 from training.common.acting import Against
-from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, checkpoint_of, load_player, load_settings, wilson
+from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, find_checkpoint, load_player, load_settings, wilson
 from training.evaluation.episodes import evaluation_seed, play_episodes
 from training.run import cli, machine
 from training.run.config import RunConfig
@@ -80,8 +80,7 @@ def _settings(args: argparse.Namespace, flags: Sequence[str]) -> RunConfig:
     runs = [name for name in args.players if (args.runs_dir / name.split(":")[0]).is_dir()]
     if not runs:
         raise UserError(f"none of {', '.join(args.players)} is a run in {args.runs_dir}")
-    own = [flag for action in _parser()._actions for flag in action.option_strings]
-    config = load_settings(args.runs_dir / runs[0].split(":")[0], flags, CALL, own)
+    config = load_settings(args.runs_dir / runs[0].split(":")[0], flags, _parser())
     if env_registry.resolve(config.env).spec(config.game).agents_per_env != 2:
         raise UserError(f"{config.env} is no game of two")
     machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
@@ -102,10 +101,10 @@ def competitor(name: str, config: RunConfig, args: argparse.Namespace) -> Compet
     if not folder.is_dir():
         known = f" and no player by rule, which are {', '.join(scripts)}" if scripts else ""
         raise UserError(f"'{run}' is no run in {args.runs_dir}{known}")
-    theirs = load_settings(folder, [], CALL)
+    theirs = load_settings(folder, [], _parser())
     if theirs.env != config.env:
         raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
-    path = checkpoint_of(folder, which or "newest")
+    path = find_checkpoint(folder, which or "newest")
     return Competitor(name, GUEST, load_player(theirs, path, args.likeliest, pick_device(config.device)))
 
 

@@ -8,9 +8,10 @@ from gymnasium import spaces
 from puffer_envs.contract.batched import BatchedEnv
 from puffer_envs.contract.milestone import Milestone
 from puffer_envs.contract.spec import EnvSpec
+from puffer_envs.contract.vector_env import GUEST
 from puffer_envs.kit import rng
 from puffer_envs.platform_fighter import kernels, moves, observe, render, rewards, world
-from puffer_envs.platform_fighter.config import DT, LEARNER, OPPONENTS, Config, reward_weights
+from puffer_envs.platform_fighter.config import DT, OPPONENTS, Config, reward_weights
 from puffer_envs.platform_fighter.state import (
     ATTACKS,
     DAMAGE,
@@ -34,7 +35,6 @@ from puffer_envs.platform_fighter.state import (
 
 NAME = "platform_fighter"
 MILESTONES = ("first_hit", "first_knockout", "second_knockout", "win")
-_DEFAULT = -1  # of `next_script`: as the settings say
 
 
 def check(config: Config) -> None:
@@ -62,6 +62,7 @@ def spec(config: Config) -> EnvSpec:
             for name, tier, before in zip(MILESTONES, tiers, (None, *MILESTONES), strict=False)
         ),
         agents_per_env=2,
+        scripts=OPPONENTS[1:],
     )
 
 
@@ -72,8 +73,8 @@ class PlatformFighter(BatchedEnv):
     Observations: 32 numbers of each fighter, the own ones first (`observe`). Rewards: `rewards.TERMS`. A match ends a
     step after a fighter has lost its last stock (terminal), or after `max_steps` (truncation).
 
-    A script can play the second fighter: its row acts by the script, whatever actions are given for it, and is not
-    `active`. The settings name the opponent of all matches; `set_next_script` that of one.
+    A script can play a fighter: its row acts by the script, whatever actions are given for it, and is not `active`. The
+    settings name who plays the second one of all matches; `set_next_seats` those of one.
     """
 
     def __init__(
@@ -95,31 +96,21 @@ class PlatformFighter(BatchedEnv):
         self.state: State = allocate(num_envs)
         self.signals = np.zeros((num_envs, 2, NUM_SIGNALS))
         self.facts = np.zeros((self.num_agents, NUM_FACTS))
-        self.script = np.full(num_envs, OPPONENTS.index(config.opponent), np.int8)  # of the matches under way
-        self.next_script = np.full(num_envs, _DEFAULT, np.int8)
+        self.next_seats[1::2] = OPPONENTS.index(config.opponent)
         # Rows and milestones that a step has reached, and how many they are
         self._reached = np.zeros((self.num_agents * len(MILESTONES), 2), np.int32)
         self._num_reached = 0
 
-    def set_next_script(self, env: int, opponent: str | None) -> None:
-        """Who plays the second fighter in the next match of an environment (None: as the settings say); for one match.
-
-        Raises:
-            ValueError: there is no such opponent.
-        """
-        if opponent is not None and opponent not in OPPONENTS:
-            raise ValueError(f"there is no opponent '{opponent}'; there are {', '.join(OPPONENTS)}")
-        self.next_script[env] = _DEFAULT if opponent is None else OPPONENTS.index(opponent)
-
     # -- a step ----------------------------------------------------------------------------------------------------
+    def play_scripts(self, rows: np.ndarray, scripts: np.ndarray) -> None:
+        kernels.play_scripts(self.state, self.signals, self.rng, self.actions, rows, scripts, self.episode_step)
+
     def act(self) -> None:
         self._num_reached = kernels.play(
             self.state,
             self.signals,
             self.rng,
             self.actions,
-            self.script,
-            self.episode_step,
             self.moves,
             self.config.max_steps,
             self.reward_terms,
@@ -161,13 +152,10 @@ class PlatformFighter(BatchedEnv):
         self._begin_episodes_of(envs)
 
     def _begin_episodes_of(self, envs: np.ndarray) -> None:
-        """Facts, opponents and milestones of episodes that begin."""
-        default, rows = OPPONENTS.index(self.config.opponent), envs[:, None] * 2 + np.arange(2)
+        """Facts and milestones of episodes that begin."""
+        rows = envs[:, None] * 2 + np.arange(2)
         self.facts[rows] = 0
         self.milestones_held[rows] = False
-        self.script[envs] = np.where(self.next_script[envs] == _DEFAULT, default, self.next_script[envs])
-        self.next_script[envs] = _DEFAULT
-        self.active[rows[:, 1]] = self.script[envs] == LEARNER
 
     def can_begin(self, env: int) -> bool:
         late = self.state.numbers[env, FRAME] >= self.config.max_steps
@@ -180,7 +168,7 @@ class PlatformFighter(BatchedEnv):
         world.restore(self.state, env, data)
 
     def row_arrays(self) -> dict[str, np.ndarray]:
-        return {"facts": self.facts, "script": self.script, "next_script": self.next_script}
+        return {"facts": self.facts}
 
     def match(self, env: int) -> Match:
         """One match, as kernels take it."""
@@ -193,17 +181,20 @@ class PlatformFighter(BatchedEnv):
         facts, steps = self.facts[row], int(self.episode_step[row])
         own, other = (int(self.state.whole[env, who, STOCKS_LEFT]) for who in (me, 1 - me))
         return {
-            "opponent": OPPONENTS[self.script[env] if me == 0 else LEARNER],
+            "opponent": self._player(2 * env + 1 - me),
             "won": other <= 0 < own,
+            "score": 0.5 + 0.5 * ((other <= 0) - (own <= 0)),
             "stocks": own,
             "opponent_stocks": other,
             "damage_dealt": float(facts[DEALT]),
             "damage_taken": float(facts[TAKEN]),
+            "damage_ratio": float(facts[DEALT]) / max(1.0, float(facts[TAKEN])),
             "knockouts_dealt": int(facts[KNOCKOUTS]),
             "knockouts_taken": int(facts[FALLS]),
             "danger_zone_pct": 100.0 * float(facts[IN_DANGER]) / max(1, steps),
             "weapons_picked_up": int(facts[PICKED_UP]),
             "attacks_attempted": int(facts[ATTACKS]),
+            "attack_rate": float(facts[ATTACKS]) / (max(1, steps) * DT),  # a second
             "survival_time": steps * DT,
         }
 
@@ -215,5 +206,9 @@ class PlatformFighter(BatchedEnv):
         }
 
     def render(self, env: int = 0) -> np.ndarray:
-        opponent = OPPONENTS[self.script[env]]
-        return render.frame(self.match(env), self.moves, self.config.max_steps, opponent)
+        return render.frame(self.match(env), self.moves, self.config.max_steps, self._player(2 * env + 1))
+
+    def _player(self, row: int) -> str:
+        """Who plays a fighter."""
+        seat = int(self.seats[row])
+        return "guest" if seat == GUEST else OPPONENTS[seat]

@@ -9,7 +9,6 @@ from puffer_envs.platform_fighter.config import (
     FIGHTER_HEIGHT,
     FIGHTER_WIDTH,
     FRICTION,
-    LEARNER,
     PLATFORM_START,
     START_X,
     START_Y,
@@ -27,6 +26,7 @@ from puffer_envs.platform_fighter.state import (
     KO,
     LOST,
     NO_CONTACT,
+    NUM_KEYS,
     OUTWARD,
     STATE,
     STOCKS_LEFT,
@@ -63,8 +63,6 @@ def play(
     signals: np.ndarray,
     streams: np.ndarray,
     actions: np.ndarray,
-    script: np.ndarray,
-    times: np.ndarray,
     moves: Moves,
     max_steps: int,
     terms: np.ndarray,
@@ -78,8 +76,6 @@ def play(
 
     Args:
         actions: int8 [2 E, 10].
-        script: int8 [E], who plays the second fighter: `config.LEARNER` or a script.
-        times: int32 [2 E], steps of the episodes so far.
         terms: float32 [2 E, K], zeros; written.
         facts: float64 [2 E, NUM_FACTS]; written like ``terminals`` and ``truncations``, bool [2 E].
         held: bool [2 E, M], milestones.
@@ -91,11 +87,7 @@ def play(
     found = 0
     for env in range(state.numbers.shape[0]):
         match, first = match_of(state, signals, streams, env), 2 * env
-        if script[env] == LEARNER:
-            second_keys = keys.pack(actions[first + 1])
-        else:
-            second_keys = scripts.keys_of(script[env], match, 1, times[first] + 1)
-        over = step(match, keys.pack(actions[first]), second_keys, moves)
+        over = step(match, keys.pack(actions[first]), keys.pack(actions[first + 1]), moves)
         late = not over and match.numbers[FRAME] >= max_steps
         rewards.score(match, terms[first : first + 2])
         rewards.note(match, facts[first : first + 2])
@@ -106,6 +98,31 @@ def play(
                     reached[found, 0], reached[found, 1] = first + me, milestone
                     found += 1
     return found
+
+
+@kernel
+def play_scripts(
+    state: State,
+    signals: np.ndarray,
+    streams: np.ndarray,
+    actions: np.ndarray,
+    rows: np.ndarray,
+    kinds: np.ndarray,
+    times: np.ndarray,
+) -> None:
+    """The keys of scripted fighters.
+
+    Args:
+        actions: int8 [2 E, 10], written at ``rows``, int64 [n].
+        kinds: int8 [n], places in `config.OPPONENTS` behind the first.
+        times: int32 [2 E], steps of the episodes so far.
+    """
+    for i in range(rows.size):
+        row = rows[i]
+        match = match_of(state, signals, streams, row // 2)
+        bits = scripts.keys_of(kinds[i] + 1, match, row % 2, times[row] + 1)
+        for key in range(NUM_KEYS):
+            actions[row, key] = np.int8((bits >> key) & 1)
 
 
 @kernel

@@ -9,11 +9,13 @@ import pytest
 
 from puffer_envs import registry
 from puffer_envs.contract.state_file import StateFileError
+from puffer_envs.contract.vector_env import GUEST, LEARNER
 from puffer_envs.platform_fighter import moves as m
 from puffer_envs.platform_fighter import rewards, world
 from puffer_envs.platform_fighter import state as s
-from puffer_envs.platform_fighter.config import BASED, DT, Config, reward_weights
+from puffer_envs.platform_fighter.config import BASED, CONSTANT, DT, Config, reward_weights
 from puffer_envs.platform_fighter.env import PlatformFighter
+from puffer_envs.platform_fighter.rules.scripts import keys_of
 from tests.platform_fighter.driver import LETTERS, Driver
 
 WEIGHTS = reward_weights(Config())
@@ -160,7 +162,6 @@ def test_based_walks_to_its_opponent_jumps_and_attacks() -> None:
     ],
 )
 def test_the_rule_of_based(x: float, y: float, other_x: float, state: int, keys: str) -> None:
-    from puffer_envs.platform_fighter.rules.scripts import keys_of
 
     match = make().match(0)
     match.real[1, :2], match.real[0, :2] = (x, y), (other_x, 0.0)
@@ -180,11 +181,9 @@ def test_random_presses_each_key_half_of_the_time() -> None:
     assert not env.state.whole[:, 0, s.HELD].any()
 
 
-def test_the_next_opponent_holds_for_one_match() -> None:
+def test_matches_know_who_plays_against_whom() -> None:
     env = make(2)
-    with pytest.raises(ValueError, match="there is no opponent 'nobody'"):
-        env.set_next_script(0, "nobody")
-    env.set_next_script(1, "based")
+    env.set_next_seats(1, (LEARNER, BASED))
     assert env.active.all()
     names = []
     for _ in range(3):
@@ -192,9 +191,26 @@ def test_the_next_opponent_holds_for_one_match() -> None:
         env.request_reset(np.ones(2, np.bool_))
         press(env)
         names.append([episode.summary["opponent"] for episode in env.poll_episodes()])
-        active = env.active.tolist()
-        assert active == [True, True, True, len(names) != 1]
-    assert names == [["learner"] * 4, ["learner", "learner", "based", "learner"], ["learner"] * 4]
+        env.set_next_seats(1, (LEARNER, GUEST))
+    assert names == [
+        ["learner"] * 4,
+        ["learner", "learner", "based", "learner"],
+        ["learner", "learner", "guest", "learner"],
+    ]
+
+
+def test_a_script_can_play_the_first_fighter() -> None:
+    env = make(1)
+    env.set_next_seats(0, (BASED, LEARNER))
+    press(env)
+    env.request_reset(np.ones(1, np.bool_))
+    press(env)
+    assert env.active.tolist() == [False, True]
+    match = env.match(0)
+    expected = keys_of(BASED, match, 0, 1)
+    press(env, "", "a")
+    assert env.state.whole[0, :, s.HELD].tolist() == [expected, s.KEY_A]
+    assert expected
 
 
 def test_settings_are_checked() -> None:
@@ -382,7 +398,7 @@ def test_the_facts_of_an_episode() -> None:
 
 def test_facts_and_opponents_are_of_one_episode_and_go_with_a_snapshot() -> None:
     env = make(1)
-    env.set_next_script(0, "constant")
+    env.set_next_seats(0, (LEARNER, CONSTANT))
     face_off(env)
     press(env, "k", "j")
     for _ in range(14):

@@ -10,7 +10,7 @@ from tests.reference.platform_fighter import scripted
 from tests.reference.platform_fighter.attacks import MoveType
 from tests.reference.platform_fighter.match import WEIGHTS, Match
 from tests.reference.platform_fighter.rules import HAMMER, LEFT, PUNCH, RIGHT, SPEAR, State
-from tests.reference.platform_fighter.weapons import Dropped
+from tests.reference.platform_fighter.weapons import SPAWN_FRAMES, Dropped
 
 # -- weapons
 
@@ -33,7 +33,7 @@ def with_a_weapon() -> Match:
     spawner = match.weapons.spawners[0]
     while spawner.weapon is None:
         press(match)
-    press(match, steps=2)
+    press(match, steps=SPAWN_FRAMES)
     match.place(0, spawner.x, GROUND_1, RIGHT)
     press(match)
     return match

@@ -11,7 +11,7 @@ from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
 from tests.slopes import check_module, check_network
 
-LAYOUT = ObsLayout(np.float32, ("fighters", (2, 32)))
+LAYOUT = ObsLayout(np.float32, ("own", (32,)), ("opponent", (32,)))
 ACTION = ActionSpec.of(spaces.MultiBinary(10))
 SMALL = PolicyConfig(hidden=8, width=8, layers=2, heads=2, feed_forward=8, frames=12, every=3, memory=6, head=8)
 
@@ -126,4 +126,4 @@ def test_sizes_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValueError, match="multiple"):
         PolicyConfig(**wrong)
     with pytest.raises(ValueError, match="two fighters"):
-        PlatformFighterPolicy(ObsLayout(np.float32, ("other", (3,))), ACTION, PRESETS["slim"])
+        PlatformFighterPolicy(ObsLayout(np.float32, ("own", (3,)), ("opponent", (3,))), ACTION, PRESETS["slim"])

@@ -28,7 +28,7 @@ from training.store import checkpoint
 
 CPU = torch.device("cpu")
 BYTES = ObsLayout(np.uint8, ("flags", (5,), 1), ("cells", (2, 4), 2, 0.5), ("grey", (3,), 4), ("level", (2,), 8, 0.01))
-TWO = ObsLayout(np.float32, ("fighters", (2, 32)))
+TWO = ObsLayout(np.float32, ("own", (32,)), ("opponent", (32,)))
 
 
 class Case(NamedTuple):

@@ -34,9 +34,9 @@ class Metrics:
         self.learned: dict[str, tuple[float, int]] = {}  # sum, and of how many updates
         self.updates = 0
 
-    def add(self, step: Step, reward_terms: np.ndarray) -> None:
-        """Take in one decision of all rows."""
-        alive = step.alive
+    def add(self, step: Step, reward_terms: np.ndarray, active: np.ndarray) -> None:
+        """Take in one decision of all rows; those that nobody learns from (not ``active``, bool [N]) do not count."""
+        alive = step.alive & active
         self.steps += int(alive.sum())
         self.rewards[:-1] += step.rewards[alive].sum(axis=0, dtype=np.float64)
         self.rewards[-1] += step.total[alive].sum(dtype=np.float64)
