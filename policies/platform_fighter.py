@@ -37,18 +37,18 @@ class PolicyConfig:
 
     hidden: Annotated[int, Ge(1)] = 64
     """Width of what is known of the present."""
-    width: Annotated[int, Ge(1)] = 32
+    width: Annotated[int, Ge(1)] = 16
     """Width of the strategy encoder's tokens; a multiple of twice its heads."""
     layers: Annotated[int, Ge(1)] = 1
     """Layers of the strategy encoder."""
     heads: Annotated[int, Ge(1)] = 2
     """Heads of its attention, and of the present's attention to it."""
-    feed_forward: Annotated[int, Ge(1)] = 64
+    feed_forward: Annotated[int, Ge(1)] = 32
     """Width of its layers' two-layer parts."""
     frames: Annotated[int, Ge(1)] = 90
-    """Frames of the opponent that it reads, the present one the last; a multiple of every."""
-    every: Annotated[int, Ge(1)] = 6
-    """Frames from one token to the next."""
+    """Frames of the opponent that it looks back on; a multiple of every."""
+    every: Annotated[int, Ge(1)] = 10
+    """It reads one in so many of them, the present one among them."""
     memory: Annotated[int, Ge(1)] = 64
     """Width of the LSTM."""
     head: Annotated[int, Ge(1)] = 64
@@ -71,7 +71,7 @@ class PolicyConfig:
         layer = 8 * self.width + 2 * self.feed_forward + 2 * self.heads * self.tokens
         encoder = self.tokens * (2 * FIGHTER_FEATURES + 4 * self.width + self.layers * layer)
         present = 6 * self.hidden + 12 * self.memory + 8 * self.head
-        return 4 * (2 * (encoder + present) + 2 * FIELDS * self.frames)
+        return 4 * (2 * (encoder + present) + 2 * FIELDS * self.tokens)
 
 
 PRESETS = {
@@ -81,7 +81,7 @@ PRESETS = {
 
 
 class PlatformFighterPolicy(ActorCritic):
-    """Rows ``[B, H, 64]``, the last H frames of both fighters -> ten keys and a value.
+    """Rows ``[B, H, 64]`` of both fighters, H of their last frames -> ten keys and a value.
 
     The opponent's frames become tokens of a transformer; pooled by attention they are its strategy, and the present
     looks among them for what matters now. An LSTM remembers what both come to. Everything is learned from the actor's
@@ -95,7 +95,7 @@ class PlatformFighterPolicy(ActorCritic):
         super().__init__()
         if [layout[name].shape for name in ("own", "opponent")] != [(FIELDS,)] * 2:
             raise ValueError(f"the network reads rows of two fighters, own and opponent, with {FIELDS} numbers each")
-        self.config, self.history = config, config.frames
+        self.config, self.history, self.history_every = config, config.tokens, config.every
         self.register_buffer("scales", 1 / torch.tensor([SCALES[i] for i in NUMBERS]), persistent=False)
         self.register_buffer("stage_scales", 1 / torch.tensor(STAGE_SCALES), persistent=False)
         self.encoder = StrategyEncoder(config)
@@ -122,7 +122,7 @@ class PlatformFighterPolicy(ActorCritic):
         """The present in the light of the opponent's strategy: ``[B, H, 64] -> [B, hidden]``."""
         fighters = rows.unflatten(-1, (2, FIELDS))
         present = self.present(self._present(fighters[:, -1]))
-        tokens, strategy = self.encoder(self._fighter(fighters[:, self.config.every - 1 :: self.config.every, 1]))
+        tokens, strategy = self.encoder(self._fighter(fighters[:, :, 1]))
         looked = self.look(present[:, None], tokens)[:, 0]
         return self.fusion(torch.cat([present, looked, strategy], -1))
 

@@ -8,14 +8,20 @@ from policies.actions import Distribution
 class Network(nn.Module):
     """What all networks that act have: one flat recurrent state a row, and what they are shown of the past.
 
-    A network without memory has a state of size 0. One that asks for a history of H > 1 is shown the last H frames of
-    an episode, oldest first, its first one repeated where there are none yet.
+    A network without memory has a state of size 0. One that asks for a history of H > 1 is shown H frames of an
+    episode, oldest first and the present one last; its first one is repeated where there are none yet.
     """
 
     state_size: int
     feature_size: int  # of what curiosity looks at, where the network has any
     history = 1  # H
+    history_every = 1  # decisions from one frame that is shown to the next
     history_field = ""  # field of the row that is a frame; "": the whole row
+
+    @property
+    def reach(self) -> int:
+        """Decisions back to the oldest frame that is shown."""
+        return (self.history - 1) * self.history_every
 
     def figures(self) -> dict[str, Tensor]:
         """What else a log line says of the last batch: scalars by name."""

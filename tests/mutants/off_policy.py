@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant(
         "replay_frames_overwritten",
         REPLAY,
-        "np.where(oldest > 0, self.history - 1, 0)",
+        "np.where(oldest > 0, self.reach, 0)",
         "np.where(oldest > 0, 0, 0)",
         ALL,
     ),

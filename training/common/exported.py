@@ -42,8 +42,8 @@ class Exported(nn.Module):
     def first_memory(self, num_rows: int) -> dict[str, Tensor]:
         """What is handed in at first: zeros, of which nothing is left where an episode begins.
 
-        ``state`` float32 [B, S] where the network has a recurrent one, ``history`` [B, H - 1, F] in the rows' dtype
-        where it is shown H frames: those before the present one, oldest first.
+        ``state`` float32 [B, S] where the network has a recurrent one, ``history`` [B, reach, F] in the rows' dtype
+        where it is shown frames before the present one: all of them as far back as it is shown any, oldest first.
         """
         memory = {}
         if self.network.state_size:
@@ -51,7 +51,7 @@ class Exported(nn.Module):
         if self.network.history > 1:
             size = len(range(self.layout.size)[self.span])
             dtype = torch_dtype(self.layout.dtype)
-            memory["history"] = torch.zeros(num_rows, self.network.history - 1, size, dtype=dtype)
+            memory["history"] = torch.zeros(num_rows, self.network.reach, size, dtype=dtype)
         return memory
 
     def example(self, num_rows: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -105,7 +105,7 @@ class Exported(nn.Module):
             return rows, {}
         frame = rows[:, None, self.span]
         frames = torch.cat([torch.where(episode_start[:, None, None], frame, memory["history"]), frame], 1)
-        return frames, {"history": frames[:, 1:]}
+        return frames[:, :: self.network.history_every], {"history": frames[:, 1:]}
 
     def _as_played(self, actions: Tensor) -> Tensor:
         """A policy's actions [B] or [B, size] as the environments take them, see `ActionSpec.to_env`."""

@@ -12,23 +12,25 @@ if TYPE_CHECKING:
     from puffer_envs.contract.layout import ObsLayout
 
 
-def stack_history(frames: Tensor, episode_start: Tensor, history: int) -> Tensor:
+def stack_history(frames: Tensor, episode_start: Tensor, history: int, every: int = 1) -> Tensor:
     """Stack each frame with those before it, without reaching into the episode before.
 
     Args:
-        frames: [history - 1 + L, B, F], consecutive frames of each sequence.
-        episode_start: bool [history - 1 + L, B].
+        frames: [reach + L, B, F], consecutive frames of each sequence; reach = (history - 1) * every.
+        episode_start: bool [reach + L, B].
+        every: frames from one of a stack to the next.
 
     Returns:
         [L, B, history, F], oldest first. Before an episode's first frame that frame itself stands.
     """
     total, batch = episode_start.shape
-    length = total - history + 1
+    reach = (history - 1) * every
+    length = total - reach
     at = torch.arange(total, device=frames.device)[:, None].expand(total, batch)
     begin = torch.where(episode_start, at, 0).cummax(dim=0).values
-    lags = torch.arange(history - 1, -1, -1, device=frames.device)
-    now = at[history - 1 :, :, None]
-    source = torch.maximum(now - lags, begin[history - 1 :, :, None])  # [L, B, history]
+    lags = torch.arange(reach, -1, -every, device=frames.device)
+    now = at[reach:, :, None]
+    source = torch.maximum(now - lags, begin[reach:, :, None])  # [L, B, history]
     flat = frames.reshape(total * batch, -1)
     columns = torch.arange(batch, device=frames.device)[None, :, None]
     stacked = flat[(source * batch + columns).reshape(-1)]
@@ -46,7 +48,7 @@ def torch_dtype(dtype: np.dtype) -> torch.dtype:
 
 
 class History:
-    """What a network is shown while it acts: the rows as they are, or the last frames of each.
+    """What a network is shown while it acts: the rows as they are, or some of the last frames of each.
 
     A ring that is indexed, never shifted.
     """
@@ -54,7 +56,8 @@ class History:
     def __init__(
         self, num_rows: int, network: Network, layout: "ObsLayout", device: torch.device | str = "cpu"
     ) -> None:
-        self.length, self.span = network.history, history_span(network, layout)
+        self.length, self.every = network.reach + 1, network.history_every
+        self.span = history_span(network, layout)
         self.cursor = 0
         self.ring: Tensor | None = None  # [N, H, F]
         if self.length > 1:
@@ -73,8 +76,20 @@ class History:
         self.cursor = (self.cursor + 1) % self.length
         self.ring = torch.where(episode_start[:, None, None], frames[:, None, :], self.ring)
         self.ring[:, self.cursor] = frames
-        oldest = self.cursor + 1
-        return torch.cat([self.ring[:, oldest:], self.ring[:, :oldest]], 1)  # a list of indices a GPU would wait for
+        return self._stacked(self.cursor)
+
+    def ahead(self, rows: Tensor, following: Tensor) -> Tensor:
+        """What rows (indices [K]) would be shown next if ``following`` [K, R] were their next frames: [K, H, F]."""
+        before = self._stacked((self.cursor + 1) % self.length)[rows, :-1]
+        return torch.cat([before, following[:, None, self.span]], 1)
+
+    def _stacked(self, cursor: int) -> Tensor:
+        """The frames of a stack whose newest is at ``cursor``, [N, H, F]."""
+        assert self.ring is not None
+        oldest = cursor + 1
+        first = self.ring[:, oldest :: self.every]  # slices, as a list of indices is one that a GPU would wait for
+        begin = oldest + first.shape[1] * self.every - self.length
+        return torch.cat([first, self.ring[:, begin : oldest : self.every]], 1)
 
     def state_dict(self) -> dict[str, Any]:
         """The ring and its cursor; nothing where there is none."""

@@ -79,7 +79,8 @@ class SequenceReplay:
     ) -> None:
         self.length = stream_length(capacity, num_rows, segment)  # T
         self.num_rows, self.segment, self.stride = num_rows, segment, stride
-        self.span, self.history = history_span(network, spec.layout), network.history
+        self.span = history_span(network, spec.layout)
+        self.history, self.every, self.reach = network.history, network.history_every, network.reach
         self.sequence_length = sequence_length
         self.device = torch.device(device)
         n, t = num_rows, self.length
@@ -149,7 +150,7 @@ class SequenceReplay:
         A sequence must lie whole in the ring, with the frames before it that its first stack shows.
         """
         oldest = np.maximum(self.count - self.length, 0)
-        margin = np.where(oldest > 0, self.history - 1, 0)
+        margin = np.where(oldest > 0, self.reach, 0)
         first = -(-(oldest + margin) // self.stride) * self.stride
         last = self.count - self.sequence_length
         return first, np.maximum((last - first) // self.stride + 1, 0)
@@ -171,7 +172,7 @@ class SequenceReplay:
 
     def gather(self, stream: np.ndarray, start: np.ndarray) -> SequenceBatch:
         """The sequences of `stream` that begin at the absolute positions `start`, int64 [B] each."""
-        pad = self.history - 1
+        pad = self.reach
         window = np.arange(-pad, self.sequence_length)
         slots = (start[:, None] + window) % self.length  # [B, pad + L]
         flat = to_device((stream[:, None] * self.length + slots).T, self.device)  # [pad + L, B]
@@ -183,7 +184,7 @@ class SequenceReplay:
         streams, block = to_device(np.stack([stream, (start % self.length) // self.stride]), self.device)
         return SequenceBatch(
             rows=rows[pad:],
-            frames=stack_history(rows[..., self.span], episode_start, self.history) if pad else rows,
+            frames=stack_history(rows[..., self.span], episode_start, self.history, self.every) if pad else rows,
             episode_start=episode_start[pad:],
             actions=_take(self.actions, inside),
             rewards=_take(self.rewards, inside),

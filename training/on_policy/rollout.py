@@ -15,7 +15,7 @@ class Rollout:
     """Storage of one segment on the device, written in place: T steps of N rows, and the frames before them."""
 
     def __init__(self, spec: EnvSpec, num_rows: int, policy: ActorCritic, num_steps: int, device: torch.device) -> None:
-        lead = policy.history - 1
+        lead, self.every = policy.reach, policy.history_every
         dtype, action_shape = stored(spec.action)
         shape = (num_steps, num_rows)
 
@@ -24,7 +24,7 @@ class Rollout:
 
         row_dtype = torch_dtype(spec.layout.dtype)
         self.seen = torch.zeros((lead + num_steps, num_rows, spec.layout.size), dtype=row_dtype, device=device)
-        self.former = zeros(torch.int64)  # earlier observations of the episode, at most H - 1
+        self.former = zeros(torch.int64)  # earlier observations of the episode, at most those that are kept
         self.episode_start = zeros(torch.bool)
         self.actions = zeros(dtype, *action_shape)
         self.logprobs = zeros()
@@ -43,7 +43,7 @@ class Rollout:
 
     @property
     def lead(self) -> int:
-        """Observations before the segment that are kept, H - 1."""
+        """Observations before the segment that are kept: as far as the policy is shown the past."""
         return len(self.seen) - len(self.episode_start)
 
     @property
@@ -77,7 +77,7 @@ class Rollout:
         t, n = index // self.episode_start.shape[1], index % self.episode_start.shape[1]
         if not self.lead:
             return self.rows[t, n]
-        ages = torch.arange(self.lead, -1, -1, device=index.device)
+        ages = torch.arange(self.lead, -1, -self.every, device=index.device)
         return self.seen[(t + self.lead)[:, None] - ages.minimum(self.former[t, n][:, None]), n[:, None]]
 
     def sequences(self, index: Tensor) -> Tensor:
@@ -101,10 +101,14 @@ class Rollout:
         end = self.num_steps if steps is None else steps
         ends = {"seen": self.lead + end, "state": len(self.state)}
         # By way of NumPy: with a slice of a tensor, all that it is a slice of would be saved
-        parts = {name: tensor[: ends.get(name, end)].cpu().numpy() for name, tensor in vars(self).items()}
+        parts = {name: tensor[: ends.get(name, end)].cpu().numpy() for name, tensor in self.tensors().items()}
         return {name: torch.from_numpy(part) for name, part in parts.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them, by name."""
+        return {name: each for name, each in vars(self).items() if isinstance(each, Tensor)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state_dict`; steps that were not saved stay as they are."""
-        for name, tensor in vars(self).items():
+        for name, tensor in self.tensors().items():
             tensor[: len(state[name])].copy_(state[name])

@@ -142,7 +142,7 @@ class OnPolicy:
             rows = self.acting.to_device(truncated)
             final = self.acting.to_device(self.env.final_observations[truncated])
             if self.policy.history > 1:
-                final = torch.cat([self.decision.seen.given[rows, 1:], final[:, None]], 1)
+                final = self.acting.history.ahead(rows, final)
             goes_on = torch.zeros(len(rows), dtype=torch.bool, device=self.device)
             self.rollout.next_values[self.t, rows] = self.policy.step(final, self.acting.state[rows], goes_on)[1]
 

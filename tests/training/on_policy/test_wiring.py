@@ -87,7 +87,7 @@ def marks_of(course: dict, steps: int) -> Marks:
 class Remembering(TinyActorCritic):
     """A memory that is shown histories, and longer ones than a segment."""
 
-    history = STEPS + 3
+    history, history_every = STEPS // 2, 3  # 7 decisions back, one more than a segment has
 
     def features(self, rows: torch.Tensor) -> torch.Tensor:
         ages = torch.linspace(-1, 1, self.history)[:, None]
@@ -128,7 +128,7 @@ class Witness:
     def _ask(self, frames: list[torch.Tensor]) -> tuple[float, torch.Tensor]:
         given = frames[-1][None]
         if self.policy.history > 1:
-            ages = range(self.policy.history - 1, -1, -1)
+            ages = range(self.policy.reach, -1, -self.policy.history_every)
             given = torch.stack([frames[max(0, len(frames) - 1 - age)] for age in ages])[None]
         with torch.no_grad():
             _, value, state = self.policy.step(given, self.state, torch.zeros(1, dtype=torch.bool))
@@ -242,7 +242,7 @@ def filled(**course) -> OnPolicy:
 def without(rollout: Rollout, row: int) -> Rollout:
     """The segment of the other rows."""
     others, left = [n for n in range(ROWS) if n != row], deepcopy(rollout)
-    for name, tensor in vars(rollout).items():
+    for name, tensor in rollout.tensors().items():
         setattr(left, name, tensor[others] if name == "state" else tensor[:, others])
     return left
 
