@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from puffer_envs.contract.game import Column, Game, Table
 from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.kit import rng
@@ -64,3 +65,20 @@ class Duel(ProbeEnv):
     def observe(self, out: np.ndarray, rows: np.ndarray) -> None:
         out[rows] = 0
         out[rows, self.world[:, :2].reshape(-1)[rows]] = 1
+
+
+GAME = Game(
+    name="duel",
+    Config=DuelConfig,
+    spec=duel_spec,
+    make=Duel,
+    versus=lambda config: True,
+    outcome="won",
+    columns=(Column("won"),),
+    headline=("won",),
+    tables=(
+        Table("monitor.csv", "episode", {"r": "return", "l": "length", "t": "seconds"}),
+        Table("terms.csv", "interval", {"step": "step", "matches": "reward/match"}),
+        Table("results.csv", "evaluation", {"timestep": "step", "win_rate": "eval/won", "sec": "seconds"}),
+    ),
+)

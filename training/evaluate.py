@@ -28,10 +28,10 @@ from puffer_envs.contract.game import Game
 from puffer_envs.contract.records import Episode
 from puffer_envs.contract.spec import EnvSpec
 from puffer_envs.contract.state_file import write_atomically
-from puffer_envs.contract.vector_env import VectorEnv
+from puffer_envs.contract.vector_env import GUEST, LEARNER, VectorEnv
 from puffer_envs.workers.supervision import WorkerError
 from training.common import texts
-from training.common.acting import Player
+from training.common.acting import Against, Player
 from training.common.ledger import facts
 from training.evaluation.episodes import evaluation_seed, frames_of_episode, play_episodes
 from training.evaluation.video import VideoError, write_video
@@ -64,13 +64,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         play = load_player(config, find_checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
         game = env_registry.resolve(config.env)
         tests = game.evaluation_sets(config.game, given(settings))
+        seats: Sequence[int] = ()
+        if args.opponent:
+            seat, rival = opponent(args.opponent, config, args.runs_dir, args.likeliest, device)
+            play, seats, tests = both(play, rival), (LEARNER, seat), {args.opponent: {}}
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
-            film(play, config, next(iter(tests.values())), stem)
+            film(play, config, next(iter(tests.values())), stem, seats)
         rows, played = [], []
         for name, test in tests.items():
             begin = time.perf_counter()
-            games = play_test(play, config, test, args.episodes, worlds=args.out is not None)
+            games = play_test(play, config, test, args.episodes, worlds=args.out is not None, seats=seats)
             rows += rows_of(name, game, games, (time.perf_counter() - begin) / len(games))
             played += games
         if args.out:
@@ -91,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     add_run_flags(parser)
     parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
     parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
+    who = "who plays the second agent in games of two: a player by rule of the game, RUN or RUN:STEP"
+    parser.add_argument("--opponent", metavar="PLAYER", help=who)
     what = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
     parser.add_argument("--video", nargs="?", type=Path, const=IN_THE_RUN, metavar="STEM", help=what)
     parser.add_argument("--out", type=Path, metavar="FILE", help="last worlds as JSON lines, of games that export them")
@@ -165,9 +171,48 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
 
 
+def opponent(
+    name: str, config: RunConfig, runs_dir: Path, likeliest: bool, device: torch.device
+) -> tuple[int, MakePlayer | None]:
+    """The seat of a second agent (`VectorEnv.set_next_seats`), and who plays it; None: the game does.
+
+    Args:
+        name: a player by rule of the game, RUN, RUN:STEP or RUN:best; where a run is called as a player, the run.
+
+    Raises:
+        UserError: there is no such player or run, or it plays another game.
+    """
+    spec = env_registry.resolve(config.env).spec(config.game)
+    if spec.agents_per_env != 2:
+        raise UserError(f"{config.env} is no game of two: it has no opponents")
+    run, _, which = name.partition(":")
+    folder = runs_dir / run
+    if not (folder / "config.toml").is_file():
+        if name in spec.scripts:
+            return spec.scripts.index(name) + 1, None
+        scripts = f", and no player by rule, which are {', '.join(spec.scripts)}" if spec.scripts else ""
+        raise UserError(f"'{run}' is no run in {runs_dir}{scripts}")
+    theirs = load_settings(folder, (), _parser())
+    if theirs.env != config.env:
+        raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
+    return GUEST, load_player(theirs, find_checkpoint(folder, which or "newest"), likeliest, device)
+
+
+def both(first: MakePlayer, second: MakePlayer | None) -> MakePlayer:
+    """The players of a match."""
+    if second is None:
+        return first
+    return lambda env, seed: Against(first(env, seed), second(env, seed + 1))
+
+
 # -- playing ---------------------------------------------------------------------------------------------------------
 def play_test(
-    play: MakePlayer, config: RunConfig, test: Mapping[str, Any], count: int, worlds: bool = False
+    play: MakePlayer,
+    config: RunConfig,
+    test: Mapping[str, Any],
+    count: int,
+    worlds: bool = False,
+    seats: Sequence[int] = (),
 ) -> list[Played]:
     """``count`` episodes of a test."""
     played: list[Played] = []
@@ -175,7 +220,7 @@ def play_test(
     try:
         while len(played) < count:
             seed = evaluation_seed(COMMAND, len(played), config.seed)
-            result = play_episodes(play, env, config.evaluation.max_steps, seed, worlds=worlds)
+            result = play_episodes(play, env, config.evaluation.max_steps, seed, worlds=worlds, seats=seats)
             if result is None:
                 raise UserError("no episode was played to its end")
             played += zip(result.episodes, result.returns, strict=True)
@@ -224,11 +269,11 @@ def export(game: Game, episodes: list[Episode], path: Path) -> None:
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def film(play: MakePlayer, config: RunConfig, test: Mapping[str, Any], stem: Path) -> None:
+def film(play: MakePlayer, config: RunConfig, test: Mapping[str, Any], stem: Path, seats: Sequence[int] = ()) -> None:
     """Write a video of one episode."""
     env = make_evaluation_env(config, test, 1)
     try:
-        print(write_video(frames_of_episode(play, env, 0, evaluation_seed(COMMAND, 0, config.seed)), stem))
+        print(write_video(frames_of_episode(play, env, 0, evaluation_seed(COMMAND, 0, config.seed), seats), stem))
     finally:
         env.close()
 

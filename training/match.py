@@ -22,10 +22,9 @@ from rich.table import Table
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import Game
 from puffer_envs.contract.records import Episode
-from puffer_envs.contract.vector_env import GUEST, LEARNER
+from puffer_envs.contract.vector_env import LEARNER
 from puffer_envs.workers.supervision import WorkerError
-from training.common.acting import Against
-from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, find_checkpoint, load_player, load_settings, wilson
+from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, both, load_settings, opponent, wilson
 from training.evaluation.episodes import evaluation_seed, play_episodes
 from training.run import cli, machine
 from training.run.config import RunConfig
@@ -40,10 +39,10 @@ PRIOR = 1.0  # draws that each pair is given before it has played, so that no ra
 
 
 class Competitor(NamedTuple):
-    """Who takes part."""
+    """Who takes part, as `evaluate.opponent` finds it."""
 
     name: str
-    seat: int  # of the second agent where it plays that: `GUEST`, or that of a player by rule
+    seat: int  # of the second agent where it plays that
     play: MakePlayer | None  # None: the game plays it
 
 
@@ -54,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(args.players) < 2:
             raise UserError("a match takes two players or more, each a run or a player by rule")
         config = _settings(args, settings)
-        competitors = [competitor(name, config, args) for name in args.players]
+        device = pick_device(config.device)
+        competitors = [
+            Competitor(name, *opponent(name, config, args.runs_dir, args.likeliest, device)) for name in args.players
+        ]
         scores = play_all(competitors, config, args.matches)
     except (UserError, WorkerError, checkpoint.CheckpointError, OSError) as error:
         return cli.fail(UserError(str(error)))
@@ -81,31 +83,8 @@ def _settings(args: argparse.Namespace, flags: Sequence[str]) -> RunConfig:
     if not runs:
         raise UserError(f"none of {', '.join(args.players)} is a run in {args.runs_dir}")
     config = load_settings(args.runs_dir / runs[0].split(":")[0], flags, _parser())
-    if env_registry.resolve(config.env).spec(config.game).agents_per_env != 2:
-        raise UserError(f"{config.env} is no game of two")
     machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
     return config
-
-
-def competitor(name: str, config: RunConfig, args: argparse.Namespace) -> Competitor:
-    """A player of the command line.
-
-    Raises:
-        UserError: there is no such run, checkpoint or player, or it plays another game.
-    """
-    scripts = env_registry.resolve(config.env).spec(config.game).scripts
-    run, _, which = name.partition(":")
-    if name in scripts and not (args.runs_dir / name).is_dir():
-        return Competitor(name, scripts.index(name) + 1, None)
-    folder = args.runs_dir / run
-    if not folder.is_dir():
-        known = f" and no player by rule, which are {', '.join(scripts)}" if scripts else ""
-        raise UserError(f"'{run}' is no run in {args.runs_dir}{known}")
-    theirs = load_settings(folder, [], _parser())
-    if theirs.env != config.env:
-        raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
-    path = find_checkpoint(folder, which or "newest")
-    return Competitor(name, GUEST, load_player(theirs, path, args.likeliest, pick_device(config.device)))
 
 
 # -- playing ---------------------------------------------------------------------------------------------------------
@@ -131,10 +110,7 @@ def points(first: Competitor, second: Competitor, config: RunConfig, matches: in
     game, total, played = env_registry.resolve(config.env), 0.0, 0
     env = make_evaluation_env(config, {}, min(matches, PARALLEL))
     assert first.play is not None
-    play: MakePlayer = first.play
-    if second.play is not None:
-        ours, theirs = first.play, second.play
-        play = lambda env, seed: Against(ours(env, seed), theirs(env, seed + 1))  # noqa: E731
+    play = both(first.play, second.play)
     try:
         while played < matches:
             seed = evaluation_seed(MATCHES + stream, played, config.seed)

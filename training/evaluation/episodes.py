@@ -124,9 +124,11 @@ def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv, plac
 
 
 def frames_of_episode(
-    make_player: Callable[[VectorEnv, int], Player], env: VectorEnv, steps: int, seed: int
+    make_player: Callable[[VectorEnv, int], Player], env: VectorEnv, steps: int, seed: int, seats: Sequence[int] = ()
 ) -> Iterator[np.ndarray]:
     """Pictures of one episode of a single environment, uint8 [H, W, 3] each; at most `steps` decisions, 0: all."""
+    if seats:
+        env.set_next_seats(0, seats)
     env.reset(seed)
     env.want_states(np.zeros(len(env.spec.milestones), np.bool_))
     player = make_player(env, seed)
