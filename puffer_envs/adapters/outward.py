@@ -5,7 +5,8 @@
     envs = gymnasium.make_vec("puffer_envs/PokemonRed-v0", num_envs=8)
 
 Observations are the packed rows of the game's `ObsLayout`; ``env.unwrapped.layout.unpack(row, "screen")`` names their
-parts. For speed use `registry.make`: these views copy, and a single environment is stepped alone.
+parts. Keys (`MultiBinary`) may come as floats from 0 to 1, too: those above one half are down. For speed use
+`registry.make`: these views copy, and a single environment is stepped alone.
 """
 
 from typing import Any
@@ -17,9 +18,27 @@ from gymnasium.vector.utils import batch_space
 from pettingzoo import ParallelEnv
 
 from puffer_envs import registry
+from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.vector_env import VectorEnv
 
 _FPS = 15
+_PRESSED = 0.5  # above which a key that is given as a float is down
+
+
+def _keys(spec: ActionSpec, actions: Any) -> Any:
+    """Keys that are floats, [..., *shape] from 0 to 1, as bools; all other actions as they are, for the door to judge.
+
+    Raises:
+        ValueError: a key is not between 0 and 1, or NaN.
+    """
+    if spec.kind != "multi_binary":
+        return actions
+    actions = np.asarray(actions)
+    if actions.dtype.kind != "f":
+        return actions
+    if not ((actions >= 0) & (actions <= 1)).all():
+        raise ValueError("keys that are given as floats must be between 0 and 1")
+    return actions > _PRESSED
 
 
 class SingleEnv(gymnasium.Env):
@@ -46,7 +65,7 @@ class SingleEnv(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         env = self.env
-        _, rewards, terminals, truncations, infos = env.step(np.asarray(action)[None])
+        _, rewards, terminals, truncations, infos = env.step(_keys(env.spec.action, np.asarray(action)[None]))
         self._fresh = bool(terminals[0] or truncations[0])
         rows = env.final_observations if self._fresh else env.observations
         info = infos[0] if infos else {}
@@ -91,7 +110,7 @@ class BatchEnv(gymnasium.vector.VectorEnv):
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         env = self.env
-        env.step(actions)
+        env.step(_keys(env.spec.action, actions))
         infos: dict[str, Any] = dict(env.infos[0]) if env.infos else {}
         ended = env.terminals | env.truncations
         if ended.any():
@@ -146,7 +165,8 @@ class AgentsEnv(ParallelEnv):
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
         env = self.env
-        env.step(np.stack([np.asarray(actions[agent]) for agent in self.possible_agents]))
+        rows = np.stack([np.asarray(actions[agent]) for agent in self.possible_agents])
+        env.step(_keys(env.spec.action, rows))
         self._fresh = bool((env.terminals | env.truncations).any())
         info = env.infos[0] if env.infos else {}
         result = (

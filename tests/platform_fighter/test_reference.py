@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.fighter_twin import FighterTwin
 from puffer_envs.kit import rng
 from puffer_envs.platform_fighter.env import Config, PlatformFighter
 from tests.reference.platform_fighter import scripted
@@ -72,3 +73,34 @@ def test_matches_go_as_in_the_slow_twin(kind: str) -> None:
         assert (seen[[EQUIPPED, DROPPED]] > 10).all()
     if kind == "brawl":  # blows, knockouts, combos, wins
         assert (np.delete(seen, [EQUIPPED, DROPPED, MANY_KEYS]) > 3).all()
+
+
+def test_the_twin_that_is_timed_does_the_work_of_a_match() -> None:
+    """Match 3 of the benchmark: what both fighters see, the first one's reward, ends and what follows them."""
+    env = PlatformFighter(Config(), 4, seed=0)
+    twin, random, ends, paid = FighterTwin(3), np.random.default_rng(0), 0, 0.0
+    env.reset(0)
+    np.testing.assert_allclose(twin.reset()[0], env.observations[6:], rtol=0, atol=NEAR)
+    for _ in range(1_500):
+        keys = random.integers(0, 2, (8, 10), np.int8)
+        env.step(keys)
+        seen, reward, terminal, truncated, _ = twin.step(keys[6:])
+        assert (terminal, truncated) == (env.terminals[6], env.truncations[6])
+        over = terminal or truncated
+        np.testing.assert_allclose(seen, (env.final_observations if over else env.observations)[6:], rtol=0, atol=NEAR)
+        assert reward == pytest.approx(env.rewards[6], abs=1e-3)
+        ends, paid = ends + over, paid + abs(reward)
+        if over:
+            np.testing.assert_allclose(twin.reset()[0], env.observations[6:], rtol=0, atol=NEAR)
+    assert ends > 0
+    assert paid > 1
+    assert FighterTwin.observation_space.contains(seen)
+
+
+def test_the_twin_that_is_timed_begins_in_the_middle_of_a_match() -> None:
+    first, second = (FighterTwin(number, warm_up=100) for number in range(2))
+    rows = [twin.reset()[0] for twin in (first, second)]
+    assert first.match.steps == second.match.steps == 100
+    assert (rows[0] != rows[1]).any()
+    first.reset()
+    assert first.match.steps == 0
