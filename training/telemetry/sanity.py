@@ -19,7 +19,7 @@ from training.telemetry.metrics import WINDOW
 TERM_DECISIONS = 25_000
 STUCK = 0.98  # share of the decisions above which a choice is the only one; a policy that still explores is below
 STEADY = 1e-3  # deviation of a Box's number, in parts of its range, below which it is a constant
-# Sampled actions that are judged at once: a choice of 95% comes in 98% of so many by chance in one case of a thousand.
+# Sampled actions that are judged at once: a choice of 95% comes in 98% of so many by chance in one case of 6,000.
 LEAST_ACTIONS = 500
 LEAST_MOVES = 8  # of an opponent that a match tells of: a coin falls on one side as often in one case of 128
 
@@ -187,13 +187,13 @@ class Habit:
         if shares.min() <= STUCK:
             return {}
         share, others = f"{shares.min():.1%} of its decisions", f"less than {1 - STUCK:.0%}"
-        taken = ", ".join(map(str, first))
+        taken = ", ".join(str(choice) for choice in first)
         if self.action.kind == "discrete":
             text = f"takes action {taken} in {share}"
         elif self.action.kind == "multi_discrete":
             text = f"takes the choices {taken} of its parts, each in {share} at least"
         elif first.any():
-            held = ", ".join(map(str, np.flatnonzero(first)))
+            held = ", ".join(str(key) for key in np.flatnonzero(first))
             text = f"presses nothing but key {held}, in {share} at least; the others in {others}"
         else:
             text = f"presses no key; each is held in {others} of its decisions"
