@@ -20,10 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from puffer_envs import registry as env_registry
-from puffer_envs.contract.game import Game
-from puffer_envs.contract.records import Episode
 from puffer_envs.contract.vector_env import LEARNER
 from puffer_envs.workers.supervision import WorkerError
+from training.common.ledger import score
 from training.evaluate import PARALLEL, PIPE_WIDTH, MakePlayer, both, load_settings, opponent, wilson
 from training.evaluation.episodes import evaluation_seed, play_episodes
 from training.run import cli, machine
@@ -119,18 +118,11 @@ def points(first: Competitor, second: Competitor, config: RunConfig, matches: in
             if result is None:
                 raise UserError("no match was played to its end")
             episodes = result.episodes[: matches - played]
-            total += sum(score(game, episode) for episode in episodes)
+            total += sum(score(episode, game.outcome) for episode in episodes)
             played += len(episodes)
     finally:
         env.close()
     return total
-
-
-def score(game: Game, episode: Episode) -> float:
-    """Of the first agent, in [0, 1]."""
-    if game.outcome:
-        return float(episode.summary[game.outcome])
-    return 0.5 + 0.5 * float(np.sign(episode.term_returns.sum()))
 
 
 def ratings(scores: np.ndarray, matches: int) -> np.ndarray:

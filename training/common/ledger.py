@@ -121,6 +121,13 @@ class Ledger:
         self.start_step[:] = state["start_step"]
 
 
+def score(episode: Episode, outcome: str) -> float:
+    """Of an episode's first agent: 1 it won, 0 it lost, .5 neither. ``outcome`` is `Game.outcome`."""
+    if outcome:
+        return float(episode.summary[outcome])
+    return 0.5 + 0.5 * float(np.sign(episode.term_returns.sum()))
+
+
 def facts(episode: Episode, places: Collection[str] = ()) -> dict[str, float]:
     """The game's own figures of an episode at its end; ``places`` (`Game.places`) are none."""
     numbers = {name: float(value) for name, value in episode.summary.items() if isinstance(value, int | float)}

@@ -30,6 +30,7 @@ from training.telemetry.logger import RunLogger
 from training.telemetry.metrics import Metrics
 from training.telemetry.panels import EPISODES
 from training.telemetry.records import own_columns
+from training.telemetry.sanity import Sanity
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Run:
         self.learner, self.ledger, self.manager = learner, learner.ledger, manager
         self.folder = config.runs_dir / config.run_name
         self.metrics = Metrics(self.ledger.parts, tuple(env.spec.reward_weights), self.game.places)
+        self.sanity = Sanity(env, self.game, self.game.versus(config.game))
         self.clock = Clock()
         self.wanted: np.ndarray | None = None
         self.saved_step = -1
@@ -85,6 +87,7 @@ class Run:
         self._add_states()
         self._queue_starts()
         self.env.reset(self.config.seed)
+        self.sanity.begin()
         for failure in self.env.poll_failures():
             self.manager.on_failure(failure)
         for env in range(self.env.num_envs):
@@ -122,7 +125,9 @@ class Run:
             self.logger.episode(record, report.shown_milestone(self.env, self.manager))
             self.logger.own_rows("episode", report.episode_figures(finished, time.monotonic() - self.began_at))
             self.data["episodes"] = [*self.data["episodes"], record][-EPISODES:]
-        if report.sample_due(self.ledger):
+        sampled = report.sample_due(self.ledger)
+        self.sanity.add(step, sampled)
+        if sampled:
             self.logger.steps(report.step_records(step, self.ledger, self.manager, self.game))
             self.logger.positions(report.position_records(step, self.ledger, self.game))
         self.data["step"] = self.ledger.global_step
@@ -141,6 +146,8 @@ class Run:
         self.logger.timing(step, {f"seconds/{part}": x for part, x in seconds.items()} | sps)
         self.logger.progress(report.progress_records(self.manager))
         self._line(step, sps["sps/total"], figures, mix)
+        for sentence in self.sanity.check():
+            log.warning("sanity: %s", sentence)
         self.data.update(report.live_data(figures, seconds, sps, self.manager, self.ledger, self.device))
 
     def _speeds(self, step: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -235,6 +242,7 @@ class Run:
             "envs": [self.env.snapshot(env) for env in range(self.env.num_envs)],
             "curriculum": self.manager.state_dict(),
             "metrics": self.metrics.state_dict(),
+            "sanity": self.sanity.state_dict(),
             "logs": self.logger.state_dict(),
             "evaluator": self.evaluator.state_dict(),
             "run": {"torch": torch.get_rng_state()},
@@ -248,11 +256,14 @@ class Run:
         self.learner.load_state_dict(parts, saved.files)
         self.manager.load_state_dict(parts["curriculum"])
         self.metrics.load_state_dict(parts["metrics"])
+        if "sanity" in parts:  # older checkpoints have none
+            self.sanity.load_state_dict(parts["sanity"])
         self.logger.load_state_dict(parts["logs"])
         self._add_states()
         self.env.reset(self.config.seed)
         for env, snapshot in enumerate(parts["envs"]):
             self.env.restore(env, snapshot)
+        self.sanity.begin()
         self.evaluator.load_state_dict(parts["evaluator"])
         torch.set_rng_state(parts["run"]["torch"])
         self.timed_step, self.timed_trained = saved.step, self.learner.trained

@@ -12,7 +12,7 @@ from policies.protocol import ActorCritic
 from puffer_envs.contract.vector_env import GUEST, LEARNER, VectorEnv
 from training.common.acting import Seen
 from training.common.clock import every
-from training.common.ledger import FinishedEpisode, Step
+from training.common.ledger import Step, score
 from training.common.transfer import restore_generator, to_device
 from training.selfplay.config import SelfPlayConfig
 from training.selfplay.pool import Pool
@@ -131,18 +131,13 @@ class League:
         for finished in step.episodes:
             opponent = self.playing[finished.episode.row // 2]
             if opponent != ITSELF:
-                self.pool.enter(opponent, self._score(finished))
+                self.pool.enter(opponent, score(finished.episode, self.outcome))
         before, self.step = self.step, global_step
         if every(self.config.snapshot_interval, before, global_step):
             self.pool.add(self.policy, global_step, self._in_use())
         for match in np.flatnonzero(step.began[::2]).tolist():
             self.playing[match] = self.planned[match]
             self._plan(match)
-
-    def _score(self, finished: FinishedEpisode) -> float:
-        if self.outcome:
-            return float(finished.episode.summary[self.outcome])
-        return 0.5 + 0.5 * float(np.sign(finished.returns["env"]))
 
     def oldest(self) -> ActorCritic | None:
         if not self.pool.snapshots:
