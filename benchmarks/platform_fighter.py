@@ -18,9 +18,9 @@ from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
 
 OPPONENTS = ("learner", "based")
-MATCHES_A_CORE = 8  # of the twin on all cores: of 1 to 64 tried, those with which AsyncVectorEnv was fastest
-# The large network's 90 frames a decision go through its encoder with their gradients: a segment of 128 fighters and
-# 128 steps wants more than 24 GB and minutes for each of four gradient steps.
+MATCHES_A_CORE = 8  # of the twin on all cores: of 1, 2, 4, 8, 16 and 64 on two of them 16 were fastest
+# The large network's 90 frames a decision go through its encoder with their gradients. A segment of 128 fighters and
+# 128 steps would want more than 24 GB and, at 16 decisions a second, a quarter of an hour.
 LARGE_ENVS, LARGE_STEPS = 8, 4
 
 
@@ -34,7 +34,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if opponent == "learner":
             yield from twin_rows(env, args, common)
     yield train_row(args, {**common, "model_size": "slim"})
-    large = argparse.Namespace(**{**vars(args), "num_envs": LARGE_ENVS, "seconds": 2 / 3 * args.seconds})
+    large = argparse.Namespace(**{**vars(args), "num_envs": LARGE_ENVS, "seconds": args.seconds / 3})
     told = {"num_envs": LARGE_ENVS, "model_size": "large", "num_steps": LARGE_STEPS}
     yield train_row(large, common | told, ["--learner.num-steps", str(LARGE_STEPS)])
 
