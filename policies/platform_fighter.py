@@ -105,18 +105,21 @@ class PlatformFighterPolicy(ActorCritic):
         self.fusion = nn.Sequential(*_layer(config.hidden + 2 * config.width, config.hidden))
         self.memory = LSTM(config.hidden, config.memory)
         self.state_size = self.memory.state_size
-        self.actor = nn.Sequential(*_two_layers(config.memory, config.head), head(config.head, action))
-        self.critic = nn.Sequential(
-            *_two_layers(config.memory, config.head), orthogonal(nn.Linear(config.head, 1), 1.0)
-        )
+        known = config.hidden + config.memory
+        self.actor = nn.Sequential(*_two_layers(known, config.head), head(config.head, action))
+        self.critic = nn.Sequential(*_two_layers(known, config.head), orthogonal(nn.Linear(config.head, 1), 1.0))
 
     def step(self, rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor, Tensor]:
-        x, state = self.memory.step(self._seen(rows), state, episode_start)
-        return self.actor(x), self.critic(x)[..., 0], state
+        seen = self._seen(rows)
+        remembered, state = self.memory.step(seen, state, episode_start)
+        known = torch.cat([seen, remembered], -1)
+        return self.actor(known), self.critic(known)[..., 0], state
 
     def sequence(self, rows: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Distribution, Tensor]:
-        x, _ = self.memory.sequence(self._seen(rows.flatten(0, 1)).unflatten(0, rows.shape[:2]), state, episode_start)
-        return self.actor(x), self.critic(x)[..., 0]
+        seen = self._seen(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+        remembered, _ = self.memory.sequence(seen, state, episode_start)
+        known = torch.cat([seen, remembered], -1)
+        return self.actor(known), self.critic(known)[..., 0]
 
     def _seen(self, rows: Tensor) -> Tensor:
         """The present in the light of the opponent's strategy: ``[B, H, 64] -> [B, hidden]``."""

@@ -506,10 +506,14 @@ def test_of_two_changes_for_one_frame_the_first_one_counts() -> None:
 def test_presets_differ_in_budget_and_saving_only() -> None:
     training = registry.resolve("platform_fighter").training()
     presets, rows = training["presets"], 2 * training["num_envs"]
-    assert presets["test"]["total_steps"] >= 5 * rows * training["learner"]["num_steps"]  # five updates at least
-    assert set(presets) >= {"test", "full"}
-    assert all(set(presets[name]) <= {"total_steps", "save_interval", "keep"} for name in ("test", "full"))
-    assert presets["full"]["total_steps"] == 200 * presets["test"]["total_steps"] == 10_000_000
+    test, full = presets["test"], presets["full"]
+    assert test["total_steps"] >= 5 * rows * training["learner"]["num_steps"]  # five updates at least
+    assert full["total_steps"] == 200 * test["total_steps"] == 10_000_000
+    for preset in (test, full):
+        assert preset.keys() == {"total_steps", "save_interval", "selfplay"}
+        assert preset["selfplay"].keys() == {"snapshot_interval", "keep"}
+    assert (test["selfplay"]["snapshot_interval"], test["selfplay"]["keep"]) == (5_000, 10)
+    assert (full["selfplay"]["snapshot_interval"], full["selfplay"]["keep"]) == (100_000, 100)
 
 
 PROGRAM = """
