@@ -17,10 +17,12 @@ from training.telemetry.metrics import WINDOW
 
 # Decisions without a reward term: half of the 50,000 that the shortest presets last, so that they can tell of it, too.
 TERM_DECISIONS = 25_000
+PATIENCE = 4  # times a term's longest silence so far: rare ones are not told of again and again
 STUCK = 0.98  # share of the decisions above which a choice is the only one; a policy that still explores is below
 STEADY = 1e-3  # deviation of a Box's number, in parts of its range, below which it is a constant
 # Sampled actions that are judged at once: a choice of 95% comes in 98% of so many by chance in one case of 6,000.
 LEAST_ACTIONS = 500
+MATCHES = 20  # that tell of an opponent: one that is still in a fifth of them is in most by chance once in 1,700
 LEAST_MOVES = 8  # of an opponent that a match tells of: a coin falls on one side as often in one case of 128
 
 Faults = dict[str, str]  # what is wrong now -> its sentence, whose figures may change while it lasts
@@ -99,18 +101,21 @@ class Sanity:
 class Terms:
     """Reward terms that pay the learner nothing, though they weigh something and there was time for it.
 
-    Time is `TERM_DECISIONS` and an episode of each environment, on average: some terms are paid at the end alone. A
-    term that has only cost so far may fall silent: what it forbids has been unlearned.
+    Time is `TERM_DECISIONS` and an episode for every second environment: some terms are paid at the end alone. A term
+    that has only cost so far may fall silent: what it forbids has been unlearned.
     """
 
     def __init__(self, weights: dict[str, float], num_envs: int) -> None:
         self.names, self.num_envs = tuple(weights), num_envs
         self.meant = np.array(list(weights.values())) != 0.0  # bool [K]
         k = len(self.names)
+        # Since the last look
         self.decisions, self.episodes = 0, 0
-        self.paid = np.zeros(k, np.bool_)  # since the last look
+        self.paid = np.zeros(k, np.bool_)
+        # Over the run
         self.ever, self.gained = np.zeros(k, np.bool_), np.zeros(k, np.bool_)  # paid anything, more than nothing
-        self.paid_at = np.zeros((k, 2), np.int64)  # decisions and episodes at the last look that found it paid
+        self.silent = np.zeros((k, 2), np.int64)  # decisions and episodes until the last look
+        self.longest = np.zeros(k, np.int64)  # silence that ended, in decisions
         self._open = np.flatnonzero(self.meant)  # terms of which something is yet to be seen before the next look
 
     def add(self, reward_terms: np.ndarray, rows: np.ndarray, episodes: int) -> None:
@@ -124,28 +129,32 @@ class Terms:
             self._open = np.flatnonzero(self.meant & ~(self.paid & self.gained))
 
     def faults(self) -> Faults:
-        now = np.array([self.decisions, self.episodes])
-        self.paid_at[self.paid] = now
-        self.ever |= self.paid
-        self.paid[:] = False
-        self._open = np.flatnonzero(self.meant)
-        silent = now - self.paid_at
-        due = (silent[:, 0] >= TERM_DECISIONS) & (silent[:, 1] >= self.num_envs) & (self.gained | ~self.ever)
+        self._look()
+        silent, enough = self.silent, np.maximum(TERM_DECISIONS, PATIENCE * self.longest)
+        due = (silent[:, 0] >= enough) & (2 * silent[:, 1] >= self.num_envs) & (self.gained | ~self.ever)
         return {
             f"term {self.names[k]}": f"reward term {self.names[k]} has paid nothing in {silent[k, 0]:,} decisions "
             f"and {silent[k, 1]:,} episodes"
             for k in np.flatnonzero(self.meant & due).tolist()
         }
 
+    def _look(self) -> None:
+        paid = self.paid
+        self.longest[paid] = np.maximum(self.longest, self.silent[:, 0])[paid]
+        self.silent += self.decisions, self.episodes
+        self.silent[paid] = 0
+        self.ever |= paid
+        self.decisions, self.episodes, self.paid[:] = 0, 0, False
+        self._open = np.flatnonzero(self.meant)
+
     def state_dict(self) -> dict[str, Any]:
-        arrays = {"paid": self.paid, "ever": self.ever, "gained": self.gained, "paid_at": self.paid_at}
-        counts = {"decisions": self.decisions, "episodes": self.episodes}
-        return counts | {name: array.copy() for name, array in arrays.items()}
+        arrays = {name: getattr(self, name).copy() for name in ("paid", "ever", "gained", "silent", "longest")}
+        return {"decisions": self.decisions, "episodes": self.episodes} | arrays
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.decisions, self.episodes = int(state["decisions"]), int(state["episodes"])
-        self.paid[:], self.ever[:] = state["paid"], state["ever"]
-        self.gained[:], self.paid_at[:] = state["gained"], state["paid_at"]
+        for name in ("paid", "ever", "gained", "silent", "longest"):
+            getattr(self, name)[:] = state[name]
         self._open = np.flatnonzero(self.meant & ~(self.paid & self.gained))
 
 
@@ -222,7 +231,7 @@ class Rival:
         self.first = env.actions[1::2].copy()  # of each match
         self.moved = np.zeros(env.num_envs, np.bool_)  # another one has followed
         self.begins = np.ones(env.num_envs, np.bool_)  # the next action is the first
-        self.still: deque[bool] = deque(maxlen=WINDOW)
+        self.still: deque[bool] = deque(maxlen=MATCHES)
 
     def add(self, step: Step, actions: np.ndarray, active: np.ndarray) -> None:
         """``actions`` [N, *shape] and ``active`` bool [N], of the decision that was made."""
@@ -238,9 +247,9 @@ class Rival:
 
     def faults(self) -> Faults:
         still = sum(self.still)
-        if len(self.still) < WINDOW or still <= WINDOW // 2:
+        if len(self.still) < MATCHES or still <= MATCHES // 2:
             return {}
-        return {"rival": f"the opponent never changed its action in {still} of the last {WINDOW} matches"}
+        return {"rival": f"the opponent never changed its action in {still} of the last {MATCHES} matches"}
 
     def state_dict(self) -> dict[str, Any]:
         arrays = {"first": self.first, "moved": self.moved, "begins": self.begins}
@@ -249,7 +258,7 @@ class Rival:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.first[:], self.moved[:] = state["first"], state["moved"]
         self.begins = np.array(state["begins"])
-        self.still = deque(state["still"], maxlen=WINDOW)
+        self.still = deque(state["still"], maxlen=MATCHES)
 
 
 class Wins:

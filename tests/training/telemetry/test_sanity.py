@@ -19,7 +19,7 @@ from training.common.ledger import FinishedEpisode, Step
 from training.store import checkpoint
 from training.telemetry.metrics import WINDOW
 from training.telemetry.records import read_jsonl
-from training.telemetry.sanity import LEAST_ACTIONS, LEAST_MOVES, TERM_DECISIONS, Habit, Sanity
+from training.telemetry.sanity import LEAST_ACTIONS, LEAST_MOVES, MATCHES, TERM_DECISIONS, Habit, Sanity
 
 LAYOUT = ObsLayout(np.float32, ("number", (1,)))
 NOTHING = np.zeros(0)
@@ -79,18 +79,18 @@ def test_a_term_that_never_pays_is_told_of_once_and_again_after_it_has_paid():
     assert course.steps(24, ended=range(ROWS)) == []  # 24,000 decisions
     assert course.steps(1) == ["reward term never has paid nothing in 25,000 decisions and 24,000 episodes"]
     assert course.steps(50) == []
-    terms[7, 1] = 2.0  # one row
-    assert course.steps(1) == []
-    terms[7, 1] = 0.0
-    assert course.steps(24, ended=range(ROWS)) == []
-    assert course.steps(1) == ["reward term never has paid nothing in 25,000 decisions and 24,000 episodes"]
+    for paid in (2.0, 0.0, 2.0, 0.0):
+        terms[7, 1] = paid  # to one row
+        assert course.steps(1) == []
+    assert course.steps(4 * 75 - 2, ended=range(ROWS)) == []  # four times as long as its longest silence
+    assert course.steps(1) == ["reward term never has paid nothing in 300,000 decisions and 298,000 episodes"]
 
 
-def test_before_every_environment_had_its_episode_nothing_is_said():
+def test_before_half_of_the_environments_had_an_episode_nothing_is_said():
     course = of_terms(win=1.0)
     assert course.steps(100) == []
-    assert course.steps(1, ended=range(ROWS - 1)) == []
-    assert course.steps(1, ended=[3]) == ["reward term win has paid nothing in 102,000 decisions and 1,000 episodes"]
+    assert course.steps(1, ended=range(ROWS // 2 - 1)) == []
+    assert course.steps(1, ended=[3]) == ["reward term win has paid nothing in 102,000 decisions and 500 episodes"]
 
 
 def test_what_one_row_gains_and_another_loses_is_paid():
@@ -111,7 +111,8 @@ def test_a_term_that_only_cost_may_fall_silent():
     course.env.reward_terms[5, 0] = 1.0  # it can be gained after all
     course.steps(1)
     course.env.reward_terms[:, 0] = 0.0
-    assert course.steps(25, ended=range(ROWS)) != []
+    assert course.steps(4 * 50 - 1, ended=range(ROWS)) == []
+    assert course.steps(1) != []
 
 
 def test_a_term_is_judged_by_the_learners_rows_in_the_decision_they_made():
@@ -215,7 +216,7 @@ def test_the_policys_actions_are_those_of_the_rows_that_it_plays():
 
 
 # -- games of two ------------------------------------------------------------------------------------------------------
-STILL = f"the opponent never changed its action in 51 of the last {WINDOW} matches"
+STILL = f"the opponent never changed its action in 11 of the last {MATCHES} matches"
 
 
 def match(course: Course, moves: bool, length: int = LEAST_MOVES, change: int = 3) -> None:
@@ -243,12 +244,12 @@ def test_an_opponent_that_never_moves_is_told_of_until_it_does(change):
             match(course, moves, change=change)
         return course.sanity.check()
 
-    assert play(51, moves=False) == []  # of so few
-    assert play(48, moves=True) == []
+    assert play(11, moves=False) == []  # of so few
+    assert play(8, moves=True) == []
     assert play(1, moves=True) == [STILL]
     assert course.sanity.check() == []
-    assert play(1, moves=True) == []  # 50 of the last 100
-    assert play(50, moves=False) == []  # they took the place of as many
+    assert play(1, moves=True) == []  # 10 of the last 20
+    assert play(10, moves=False) == []  # they took the place of as many
     assert play(1, moves=False) == [STILL]
 
 
@@ -256,7 +257,7 @@ def test_the_learner_on_both_seats_is_no_opponent():
     course = of_two()
     course.env.active[:] = True
     course.sanity.begin()
-    for _ in range(WINDOW):
+    for _ in range(MATCHES):
         match(course, moves=False)
     assert (course.sanity.check(), len(course.sanity.rival.still)) == ([], 0)
 
@@ -317,7 +318,7 @@ class Happening(NamedTuple):
 
 
 HAPPENINGS = (
-    Happening(1, 2, 0.0, 0.0),
+    Happening(1, 2, 1.0, 0.0),
     Happening(-1, 2, 1.0, 0.0),
     Happening(2, -1, 0.0, 1.0),
     Happening(2, -1, 0.0, 0.0),
