@@ -119,7 +119,7 @@ class Run:
     # -- reporting -------------------------------------------------------------------------------------------------
     def report(self, step: Step) -> None:
         """Everything that is written or shown of one step of all rows."""
-        self.metrics.add(step, self.env.reward_terms, self.env.active)
+        self.metrics.add(step, self.env.reward_terms, self.sanity.active)  # as they were when they decided
         for finished in step.episodes:
             record = report.episode_record(finished, self.env, self.manager, self.game)
             self.logger.episode(record, report.shown_milestone(self.env, self.manager))
