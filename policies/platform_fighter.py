@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from policies.actions import Distribution, head
 from policies.blocks import orthogonal
@@ -53,6 +54,9 @@ class PolicyConfig:
     """Width of the LSTM."""
     head: Annotated[int, Ge(1)] = 64
     """Width of the two layers before the actions and of those before the value."""
+    chunk: Annotated[int, Ge(0)] = 0
+    """Rows whose frames go through the encoder at once in an update, each twice, so that no more than these are
+    remembered; 0: all at once."""
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -67,16 +71,22 @@ class PolicyConfig:
 
     @property
     def bytes_of_a_row(self) -> int:
-        """What an update remembers of a row between the layers, with its gradients, and the history it is made of."""
+        """What an update remembers of a row between the layers, with its gradients, and the history it is made of.
+
+        Of an encoder that works in chunks no more than one is there at a time: .6 GB of 64 rows of the large one.
+        """
         layer = 8 * self.width + 2 * self.feed_forward + 2 * self.heads * self.tokens
         encoder = self.tokens * (2 * FIGHTER_FEATURES + 4 * self.width + self.layers * layer)
         present = 6 * self.hidden + 12 * self.memory + 8 * self.head
-        return 4 * (2 * (encoder + present) + 2 * FIELDS * self.tokens)
+        kept = present + (2 * self.width if self.chunk else encoder)
+        return 4 * (2 * kept + 2 * FIELDS * self.tokens)
 
 
 PRESETS = {
     "slim": PolicyConfig(),
-    "large": PolicyConfig(hidden=256, width=256, layers=6, heads=8, feed_forward=256, every=1, memory=512, head=96),
+    "large": PolicyConfig(
+        hidden=256, width=256, layers=6, heads=8, feed_forward=256, every=1, memory=512, head=96, chunk=64
+    ),
 }
 
 
@@ -125,9 +135,18 @@ class PlatformFighterPolicy(ActorCritic):
         """The present in the light of the opponent's strategy: ``[B, H, 64] -> [B, hidden]``."""
         fighters = rows.unflatten(-1, (2, FIELDS))
         present = self.present(self._present(fighters[:, -1]))
-        tokens, strategy = self.encoder(self._fighter(fighters[:, :, 1]))
-        looked = self.look(present[:, None], tokens)[:, 0]
-        return self.fusion(torch.cat([present, looked, strategy], -1))
+        if self.config.chunk and torch.is_grad_enabled():
+            # What lies between is calculated once more for the gradient: of 90 tokens in six layers it is 9 MB a row.
+            parts = zip(present.split(self.config.chunk), fighters[:, :, 1].split(self.config.chunk), strict=True)
+            lit = torch.cat([checkpoint(self._light, *part, use_reentrant=False) for part in parts])
+        else:
+            lit = self._light(present, fighters[:, :, 1])
+        return self.fusion(torch.cat([present, lit], -1))
+
+    def _light(self, present: Tensor, opponent: Tensor) -> Tensor:
+        """What the opponent's frames [B, H, 32] say, as a whole and to the present: ``[B, 2 width]``."""
+        tokens, strategy = self.encoder(self._fighter(opponent))
+        return torch.cat([self.look(present[:, None], tokens)[:, 0], strategy], -1)
 
     def _present(self, fighters: Tensor) -> Tensor:
         """``[B, 2, 32] -> [B, inputs]``: both fighters, the stage, and how far they are apart."""

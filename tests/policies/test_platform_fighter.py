@@ -1,5 +1,7 @@
 """The fighter's network: what it reads, that all of it learns, and that steps are the sequence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,20 @@ def test_what_the_opponent_did_matters_and_when():
     assert value(other) != value(rows)
     assert value(turned) != value(rows)
     assert value(own) == value(rows)
+
+
+def test_an_encoder_in_chunks_learns_the_same():
+    torch.manual_seed(0)
+    rows, first, keys = rows_of(5, 3), torch.rand(5, 3) < 0.3, torch.randint(0, 2, (5, 3, 10))
+    gradients = []
+    for chunk in (0, 4):  # 15 decisions: the last chunk is not full
+        torch.manual_seed(1)
+        policy = policy_of(replace(SMALL, chunk=chunk))
+        distribution, values = policy.sequence(rows, torch.zeros(3, policy.state_size), first)
+        (distribution.log_prob(keys).mean() + values.mean()).backward()
+        gradients.append([weight.grad for weight in policy.parameters()])
+    for whole, chunked in zip(*gradients, strict=True):
+        torch.testing.assert_close(whole, chunked)
 
 
 def test_numbers_are_scaled_and_categories_are_not_numbers():
