@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 FIELDS = 32  # numbers of a fighter, of which 16 are its own and 16 the stage's
 BODY = 16
 # Of a fighter's numbers in the order of the row: x, y, vx, vy, faces right, stands, does not, jumps, (state),
-# recoveries, frames of a dodge, of a stun, damage, stocks, (move), (weapon). By these they are about 1 at the most.
-SCALES = (18, 7, 10, 10, 1, 1, 1, 2, 1, 1, 82, 30, 1, 3, 1, 1)
+# recoveries, frames of a dodge, of a stun, damage, stocks, (move), (weapon). About what they come to in matches: by their
+# bounds (18, 7, 10, ...) the edge of a floor would be a tenth from its middle, and a hard blow a thirtieth of nothing.
+SCALES = (4, 2, 5, 5, 1, 1, 1, 2, 1, 1, 40, 15, 0.15, 1, 1, 1)
 CATEGORIES = {8: 13, 14: 13, 15: 3}  # number -> how many values it has: state, type of the move, weapon
-NUMBERS = [i for i in range(BODY) if i not in CATEGORIES]
+NUMBERS = (slice(0, 8), slice(9, 14))  # the others: slices, as a list of indices is one that a GPU would wait for
 # The stage: four spawners (x, y, what lies there), the platform's x, y, vx, vy
-STAGE_SCALES = (*(7, 7, 3) * 4, 2, 2, 2, 2)
-FIGHTER_FEATURES = len(NUMBERS) + sum(CATEGORIES.values())
+STAGE_SCALES = (*(4, 2, 1) * 4, 1, 1, 1, 1)
+FIGHTER_FEATURES = BODY - len(CATEGORIES) + sum(CATEGORIES.values())
 DISTANCES = 4  # dx and dy to the opponent, wide and near
 
 
@@ -106,7 +107,7 @@ class PlatformFighterPolicy(ActorCritic):
         if [layout[name].shape for name in ("own", "opponent")] != [(FIELDS,)] * 2:
             raise ValueError(f"the network reads rows of two fighters, own and opponent, with {FIELDS} numbers each")
         self.config, self.history, self.history_every = config, config.tokens, config.every
-        self.register_buffer("scales", 1 / torch.tensor([SCALES[i] for i in NUMBERS]), persistent=False)
+        self.register_buffer("scales", 1 / torch.tensor(sum((SCALES[part] for part in NUMBERS), ())), persistent=False)
         self.register_buffer("stage_scales", 1 / torch.tensor(STAGE_SCALES), persistent=False)
         self.encoder = StrategyEncoder(config)
         inputs = 2 * FIGHTER_FEATURES + len(STAGE_SCALES) + DISTANCES
@@ -152,12 +153,13 @@ class PlatformFighterPolicy(ActorCritic):
         """``[B, 2, 32] -> [B, inputs]``: both fighters, the stage, and how far they are apart."""
         apart = fighters[:, 1, :2] - fighters[:, 0, :2]
         stage = fighters[:, 0, BODY:] * self.stage_scales
-        return torch.cat([self._fighter(fighters).flatten(1), stage, apart / 9, (apart / 2).clamp(-1, 1)], -1)
+        return torch.cat([self._fighter(fighters).flatten(1), stage, apart / 4, apart.clamp(-2, 2)], -1)
 
     def _fighter(self, numbers: Tensor) -> Tensor:
         """``[..., 32] -> [..., FIGHTER_FEATURES]``: its own numbers, scaled, and its categories, each value apart."""
         apart = [F.one_hot(numbers[..., i].long(), size).float() for i, size in CATEGORIES.items()]
-        return torch.cat([numbers[..., NUMBERS] * self.scales, *apart], -1)
+        own = torch.cat([numbers[..., part] for part in NUMBERS], -1)
+        return torch.cat([own * self.scales, *apart], -1)
 
 
 class StrategyEncoder(nn.Module):

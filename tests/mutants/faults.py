@@ -1,5 +1,5 @@
 """All faults that the tests must notice."""
 
-from tests.mutants import off_policy, on_policy, shared
+from tests.mutants import off_policy, on_policy, selfplay, shared
 
-MUTANTS = (*on_policy.MUTANTS, *off_policy.MUTANTS, *shared.MUTANTS)
+MUTANTS = (*on_policy.MUTANTS, *off_policy.MUTANTS, *selfplay.MUTANTS, *shared.MUTANTS)

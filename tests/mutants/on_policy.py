@@ -40,7 +40,11 @@ MUTANTS = (
     Mutant("ppo_no_annealing", PPO, "max(0.0, 1.0 - progress)", "1.0", ALL),
     Mutant("ppo_no_clipping_of_gradients", PPO, "self.config.max_grad_norm)", "math.inf)", ALL),
     Mutant(
-        "ppo_order_not_shuffled", PPO, "torch.randperm(count, generator=self.generator)", "torch.arange(count)", ALL
+        "ppo_order_not_shuffled",
+        PPO,
+        "torch.randperm(len(learned), generator=self.generator)",
+        "torch.arange(len(learned))",
+        ALL,
     ),
     Mutant(
         "gae_runs_over_truncations",

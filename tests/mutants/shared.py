@@ -26,8 +26,8 @@ MUTANTS = (
     Mutant(
         "player_always_begins",
         ACTING,
-        "self.acting.episode_start[:] = env.terminals",
-        "self.acting.episode_start[:] |= env.terminals",
+        "self.acting.episode_start[:] = began",
+        "self.acting.episode_start[:] |= began",
         EPISODES,
     ),
     Mutant(
