@@ -172,6 +172,11 @@ def trunk_size(shape: Sequence[int], kernels: Sequence[int], strides: Sequence[i
     return height, width
 
 
+def one_hot(values: Tensor, size: int) -> Tensor:
+    """Float32 ``[..., size]``; values beyond either end share what is there."""
+    return F.one_hot(values.clamp(0, size - 1).long(), size).float()
+
+
 def orthogonal(layer: Any, gain: float = 1.0) -> Any:
     """Orthogonal weights times ``gain`` and zero biases for a linear or convolutional layer, which it returns."""
     nn.init.orthogonal_(layer.weight, gain)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from policies.blocks import ByteEmbedding, conv_trunk, orthogonal, trunk_size, unpack
+from policies.blocks import ByteEmbedding, conv_trunk, one_hot, orthogonal, trunk_size, unpack
 from policies.protocol import QNetwork
 from policies.recurrent import Hierarchy
 from policies.values import DuelingHead
@@ -137,8 +137,3 @@ class Facts(nn.Module):
         The multipliers spread the cells of 22 maps of 13 x 13 over .84 times as many buckets.
         """
         return (map_id * 797 + position[:, 0] * 53 + position[:, 1]) % self.places.num_embeddings
-
-
-def one_hot(values: Tensor, size: int) -> Tensor:
-    """Float32 ``[..., size]``; values beyond share the last input."""
-    return F.one_hot(values.clamp(max=size - 1).long(), size).float()
