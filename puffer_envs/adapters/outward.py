@@ -48,7 +48,7 @@ class SingleEnv(gymnasium.Env):
 
     def __init__(self, env: VectorEnv, render_mode: str | None = None) -> None:
         if env.num_agents != 1:
-            raise ValueError(f"{env.spec.name} has {env.num_agents} agents: use parallel_env or make_vec")
+            raise ValueError(f"{env.spec.name} has {env.num_agents} agents: use parallel_env")
         self.env = env
         self.render_mode = render_mode
         self.layout = env.spec.layout

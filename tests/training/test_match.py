@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -136,3 +137,17 @@ def test_ratings_by_hand():
     # A circle of equals, and one who was never met
     circle = np.array([[np.nan, 3, 1, np.nan], [1, np.nan, 3, np.nan], [3, 1, np.nan, np.nan], [np.nan] * 4])
     np.testing.assert_allclose(match.ratings(circle, 4), elo.START, atol=1e-6)
+
+
+def test_a_resumed_run_meets_its_old_snapshots(runs, tmp_path):
+    folder = tmp_path / "runs"
+    shutil.copytree(runs / "short", folder / "short")
+    shutil.rmtree(folder / "short" / "league")  # a checkpoint has its own
+    where = ["--runs-dir", str(folder), "--savestates-dir", str(folder / "savestates")]
+    assert train_big.main(["--run-name", "short", "--resume", "--total-steps", "6144", *where]) == 0
+    kept = checkpoint.load(checkpoint.latest_valid(folder / "short" / "checkpoints"), "cpu")
+    before = checkpoint.load(checkpoint.latest_valid(runs / "short" / "checkpoints"), "cpu")
+    old, new = (each.parts["opponents"]["pool"]["snapshots"] for each in (before, kept))
+    assert new[: len(old)] == old
+    assert len(new) == len(old) + 2
+    assert {f"{name}.pt" for name in new} == {path.name for path in (folder / "short" / "league").iterdir()}

@@ -145,7 +145,7 @@ def _defaults(first: argparse.Namespace, game: Game) -> RunConfig:
 def _schema_class(game: Game, policy: type, learner: type) -> type[RunConfig]:
     """RunConfig with the game's, the policy's and the learner's own settings in the places of their flags."""
     intrinsic = IntrinsicConfig if learner is DQNConfig else None
-    selfplay = SelfPlayConfig if learner is PPOConfig and game.spec(game.Config()).agents_per_env == 2 else None
+    selfplay = SelfPlayConfig if learner is PPOConfig and game.versus(game.Config()) else None
     preset = f"A named set of settings, or several with commas: {', '.join(_preset_names(game))}."
     fields: list[tuple[str, Any, Any]] = [
         (flag, Annotated[str | None, tyro.conf.arg(help=alias.help)], dataclasses.field(default=None))
