@@ -1,5 +1,6 @@
 """Who sits opposite in games of two: snapshots of the network that learns, players by rule, or itself."""
 
+import logging
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from training.common.ledger import Step, score
 from training.common.transfer import restore_generator, to_device
 from training.selfplay.config import SelfPlayConfig
 from training.selfplay.pool import Pool
+
+log = logging.getLogger(__name__)
 
 ITSELF = ""  # the opponent that is no opponent: the network plays, and learns from, both seats
 
@@ -134,7 +137,7 @@ class League:
                 self.pool.enter(opponent, score(finished.episode, self.outcome))
         before, self.step = self.step, global_step
         if every(self.config.snapshot_interval, before, global_step):
-            self.pool.add(self.policy, global_step, self._in_use())
+            self._take_snapshot(global_step)
         for match in np.flatnonzero(step.began[::2]).tolist():
             self.playing[match] = self.planned[match]
             self._plan(match)
@@ -145,6 +148,12 @@ class League:
         network = deepcopy(self.policy).requires_grad_(False)
         self.pool.load(self.pool.snapshots[0], network)
         return network
+
+    def _take_snapshot(self, step: int) -> None:
+        try:
+            self.pool.add(self.policy, step, self._in_use())
+        except OSError as error:
+            log.warning("no snapshot at %s for the league: %s; training goes on", f"{step:,}", error)
 
     def figures(self) -> dict[str, float]:
         """Ratings, and the recent score against each player by rule and against the snapshots."""

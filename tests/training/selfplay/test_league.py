@@ -212,6 +212,23 @@ def test_snapshots_come_every_so_many_decisions(tmp_path):
     assert league.pool.snapshots == [f"snapshot_{24 * step}" for step in (5, 9, 13, 17, 21)]
 
 
+def test_a_full_disk_costs_a_snapshot_and_no_more(tmp_path, monkeypatch, caplog):
+    learner, league = make(tmp_path, SelfPlayConfig(snapshot_interval=100, scripts=SCRIPTS))
+
+    def full(path: Path, content: dict) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.selfplay.pool.save_file", full)
+        for _ in range(6):
+            decide(learner)
+    assert not league.pool.snapshots
+    assert "No space left" in caplog.text
+    for _ in range(6):
+        decide(learner)
+    assert league.pool.snapshots == ["snapshot_216"]
+
+
 def test_a_run_that_is_resumed_meets_the_same_opponents_and_goes_on_exactly(tmp_path):
     config = SelfPlayConfig(snapshot_interval=300, scripts=SCRIPTS, live=2, keep=3)
     (ours, league), (theirs, other) = (make(tmp_path / str(seed), config, seed=seed) for seed in (0, 7))
