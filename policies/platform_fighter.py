@@ -74,7 +74,7 @@ class PolicyConfig:
     def bytes_of_a_row(self) -> int:
         """What an update remembers of a row between the layers, with its gradients, and the history it is made of.
 
-        Of an encoder that works in chunks no more than one is there at a time: .6 GB of 64 rows of the large one.
+        Of an encoder that works in chunks no more than one is there at a time: 1.2 GB of 64 rows of the large one.
         """
         layer = 8 * self.width + 2 * self.feed_forward + 2 * self.heads * self.tokens
         encoder = self.tokens * (2 * FIGHTER_FEATURES + 4 * self.width + self.layers * layer)

@@ -10,7 +10,9 @@ import pytest
 
 import train_big
 from puffer_envs import registry
+from puffer_envs.contract.vector_env import GUEST, LEARNER
 from training import evaluate, match
+from training.run import evaluator
 from training.selfplay import elo
 from training.store import checkpoint
 from training.telemetry.records import read_jsonl
@@ -151,3 +153,18 @@ def test_a_resumed_run_meets_its_old_snapshots(runs, tmp_path):
     assert new[: len(old)] == old
     assert len(new) == len(old) + 2
     assert {f"{name}.pt" for name in new} == {path.name for path in (folder / "short" / "league").iterdir()}
+
+
+def test_the_seats_of_a_rivals_matches_stay_in_environments_of_their_own(runs, tmp_path, monkeypatch):
+    """An environment keeps its seats until they are set anew, and those of evaluations are kept between them."""
+    seated, played = {}, evaluator.play_episodes
+
+    def watched(make_player, env, *args, seats=(), **options):
+        seated.setdefault(id(env), set()).add(tuple(seats))
+        return played(make_player, env, *args, seats=seats, **options)
+
+    monkeypatch.setattr(evaluator, "play_episodes", watched)
+    where = ["--runs-dir", str(tmp_path), "--savestates-dir", str(tmp_path / "savestates")]
+    flags = ["--env", "duel", "--run-name", "seats", *where, *SIZE, *TIMES, *LEAGUE, "--total-steps", "8192"]
+    assert train_big.main(flags) == 0
+    assert sorted(seated.values(), key=str) == [{()}, {(LEARNER, GUEST)}]

@@ -105,7 +105,7 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
 def _league(config: RunConfig, env: VectorEnv, policy: Any, seed: int, device: torch.device) -> League | None:
     """Who plays the second agent, where the game leaves that open."""
     game, settings = env_registry.resolve(config.env), config.selfplay
-    if not game.versus(config.game):
+    if settings is None or not game.versus(config.game):
         return None
     if unknown := sorted(set(settings.scripts) - set(env.spec.scripts)):
         raise UserError(

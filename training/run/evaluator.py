@@ -60,7 +60,7 @@ class Evaluator:
         self.pending, self.began_at = True, time.perf_counter()
         results = {name: self._play(name, make_player, step, stop) for name in self.config.evaluation_sets}
         others = {
-            name: self._play("", _against(make_player, rival), step, stop, (LEARNER, GUEST))
+            name: self._play(name, _against(make_player, rival), step, stop, (LEARNER, GUEST))
             for name, rival in rivals.items()
         }
         if stop():

@@ -256,8 +256,7 @@ class Run:
         self.learner.load_state_dict(parts, saved.files)
         self.manager.load_state_dict(parts["curriculum"])
         self.metrics.load_state_dict(parts["metrics"])
-        if "sanity" in parts:  # older checkpoints have none
-            self.sanity.load_state_dict(parts["sanity"])
+        self.sanity.load_state_dict(parts["sanity"])
         self.logger.load_state_dict(parts["logs"])
         self._add_states()
         self.env.reset(self.config.seed)
