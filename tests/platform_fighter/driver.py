@@ -55,3 +55,12 @@ class Driver:
         rows = np.zeros((2, 2 * s.FIELDS), np.float32)
         observe.write_rows(self.env.state, rows, np.array([0]))
         return dict(zip(NAMES, rows[me, : len(NAMES)].tolist(), strict=True)) | {"row": rows[me]}
+
+
+def states(driver: Driver, *held: str, me: int = 0) -> list[int]:
+    """The states after steps with these keys."""
+    seen = []
+    for letters in held:
+        driver.step(*((letters, "") if me == 0 else ("", letters)))
+        seen.append(int(driver.match.whole[me, s.STATE]))
+    return seen

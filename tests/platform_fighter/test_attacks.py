@@ -5,24 +5,7 @@ import pytest
 from puffer_envs.platform_fighter import moves as m
 from puffer_envs.platform_fighter import state as s
 from puffer_envs.platform_fighter.rules.capsules import hurts
-from tests.platform_fighter.driver import Driver
-
-
-@pytest.fixture
-def driver() -> Driver:
-    """Fighter 0 stands on the right floor at x = 5, fighter 1 on the left one."""
-    driver = Driver()
-    driver.stand()
-    return driver
-
-
-def states(driver: Driver, *held: str, me: int = 0) -> list[int]:
-    """The states after steps with these keys."""
-    seen = []
-    for letters in held:
-        driver.step(*((letters, "") if me == 0 else ("", letters)))
-        seen.append(int(driver.match.whole[me, s.STATE]))
-    return seen
+from tests.platform_fighter.driver import Driver, states
 
 
 # -- blows -------------------------------------------------------------------------------------------------------------

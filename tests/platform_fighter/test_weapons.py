@@ -3,19 +3,10 @@
 from collections import Counter
 
 import numpy as np
-import pytest
 
 from puffer_envs.kit.rng import streams
 from puffer_envs.platform_fighter import state as s
 from tests.platform_fighter.driver import Driver, bits
-
-
-@pytest.fixture
-def driver() -> Driver:
-    """Fighter 0 stands on the right floor at x = 5, fighter 1 on the left one."""
-    driver = Driver()
-    driver.stand()
-    return driver
 
 
 # -- weapons -----------------------------------------------------------------------------------------------------------
