@@ -103,6 +103,18 @@ def test_only_so_many_play_at_a_time_and_all_get_their_turn(tmp_path):
     assert met >= {f"snapshot_{step}" for step in range(5)}
 
 
+def test_where_all_had_their_share_the_last_to_come_goes_on(tmp_path):
+    """So that the others' matches come to an end, and others have their turn."""
+    _, league = make(tmp_path, SelfPlayConfig(live=2, scripts={}))
+    for step in range(3):
+        other_weights(league, step)
+    league.playing[:6], league.planned[6:] = ["snapshot_2"] * 6, ["snapshot_0"] * 6
+    league.terms = {"snapshot_2": 12, "snapshot_0": 12}  # twice the matches over the live ones
+    assert {league._draw_snapshot() for _ in range(50)} == {"snapshot_0"}
+    league.terms = {"snapshot_2": 11, "snapshot_0": 12}
+    assert league._draw_snapshot() == "snapshot_2"
+
+
 # -- who plays ---------------------------------------------------------------------------------------------------------
 class Witness:
     """One guest, asked of its own row alone."""
@@ -190,6 +202,14 @@ def test_ratings_by_hand():
     ours, theirs = elo.after(1400.0, 1000.0, 0.0)
     assert (ours, theirs) == (pytest.approx(1400 - 160 / 11), pytest.approx(1000 + 160 / 11))
     assert elo.after(1000.0, 1000.0, 0.5) == (1000.0, 1000.0)
+
+
+def test_a_snapshot_is_as_good_as_the_network_was(tmp_path):
+    _, league = make(tmp_path, SelfPlayConfig(scripts=SCRIPTS))
+    for _ in range(5):
+        league.pool.enter("constant", 1.0)
+    league.pool.add(league.policy, 1, [])
+    assert league.pool.standings["snapshot_1"].rating == league.pool.rating > elo.START
 
 
 def test_the_oldest_go_unless_they_play(tmp_path):
