@@ -33,8 +33,8 @@ MUTANTS = (
     Mutant(
         "history_of_the_former_episode",
         HISTORY,
-        "        self.ring = torch.where(episode_start[:, None, None], frames[:, None, :], self.ring)\n",
-        "        self.ring = self.ring.clone()\n",
+        "torch.where(episode_start, 0, (self.former + 1)",
+        "torch.where(episode_start & False, 0, (self.former + 1)",
         FRAMES,
     ),
     Mutant(

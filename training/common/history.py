@@ -56,13 +56,17 @@ class History:
     def __init__(
         self, num_rows: int, network: Network, layout: "ObsLayout", device: torch.device | str = "cpu"
     ) -> None:
-        self.length, self.every = network.reach + 1, network.history_every
+        self.length = network.reach + 1
         self.span = history_span(network, layout)
         self.cursor = 0
         self.ring: Tensor | None = None  # [N, H, F]
         if self.length > 1:
             size = self.span.stop - self.span.start
             self.ring = torch.zeros((num_rows, self.length, size), dtype=torch_dtype(layout.dtype), device=device)
+        # Earlier frames of each row's episode, at most those that are kept
+        self.former = torch.zeros(num_rows, dtype=torch.int64, device=device)
+        self.rows = torch.arange(num_rows, device=device)
+        self.ages = torch.arange(network.reach, -1, -network.history_every, device=device)  # of what is shown
 
     def push(self, rows: Tensor, episode_start: Tensor) -> Tensor:
         """Add the newest frame of each row, [N, R]; rows that begin an episode forget the others.
@@ -72,31 +76,28 @@ class History:
         """
         if self.ring is None:
             return rows
-        frames = rows[:, self.span]
         self.cursor = (self.cursor + 1) % self.length
-        self.ring = torch.where(episode_start[:, None, None], frames[:, None, :], self.ring)
-        self.ring[:, self.cursor] = frames
-        return self._stacked(self.cursor)
+        self.former = torch.where(episode_start, 0, (self.former + 1).clamp(max=self.length - 1))
+        self.ring[:, self.cursor] = rows[:, self.span]
+        return self._aged(self.rows, self.ages)
 
     def ahead(self, rows: Tensor, following: Tensor) -> Tensor:
         """What rows (indices [K]) would be shown next if ``following`` [K, R] were their next frames: [K, H, F]."""
-        before = self._stacked((self.cursor + 1) % self.length)[rows, :-1]
-        return torch.cat([before, following[:, None, self.span]], 1)
+        return torch.cat([self._aged(rows, self.ages[:-1] - 1), following[:, None, self.span]], 1)
 
-    def _stacked(self, cursor: int) -> Tensor:
-        """The frames of a stack whose newest is at ``cursor``, [N, H, F]."""
+    def _aged(self, rows: Tensor, ages: Tensor) -> Tensor:
+        """Frames of these ages [H] of rows (indices [K]), [K, H, F]; for those before an episode its first one."""
         assert self.ring is not None
-        oldest = cursor + 1
-        first = self.ring[:, oldest :: self.every]  # slices, as a list of indices is one that a GPU would wait for
-        begin = oldest + first.shape[1] * self.every - self.length
-        return torch.cat([first, self.ring[:, begin : oldest : self.every]], 1)
+        places = (self.cursor - ages.minimum(self.former[rows, None])) % self.length
+        return self.ring[rows[:, None], places]
 
     def state_dict(self) -> dict[str, Any]:
-        """The ring and its cursor; nothing where there is none."""
-        return {} if self.ring is None else {"ring": self.ring, "cursor": self.cursor}
+        """The ring, its cursor and how much of it is of the present episodes; nothing where there is none."""
+        return {} if self.ring is None else {"ring": self.ring, "cursor": self.cursor, "former": self.former}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         if self.ring is not None:
             self.ring = state["ring"].to(self.ring.device)
             self.cursor = int(state["cursor"])
+            self.former = state["former"].to(self.ring.device)

@@ -79,16 +79,30 @@ class OnPolicy:
     # -- a decision --------------------------------------------------------------------------------------------------
     @torch.no_grad()
     def begin(self) -> None:
-        acting = self.acting
-        seen = acting.see()
-        distribution, values, state = self.policy.step(seen.given, seen.state, seen.episode_start)
-        actions = distribution.sample(self.generator)
-        active = self.env.active.copy()
+        seen, active = self.acting.see(), self.env.active.copy()
+        self.decision, state = self._decide(seen, active)
+        actions = self.decision.actions
         # What a guest does is sent and not stored: what is not learned from must only be finite.
         sent = actions if self.opponents is None else self.opponents.play(seen, actions, state)
-        acting.send(self.env.spec.action.to_env(sent.cpu().numpy()))
-        acting.state = state
-        self.decision = Decision(seen, actions, distribution.log_prob(actions), values, active)
+        self.acting.send(self.env.spec.action.to_env(sent.cpu().numpy()))
+        self.acting.state = state
+
+    def _decide(self, seen: Seen, active: np.ndarray) -> tuple[Decision, Tensor]:
+        """What the policy does in the rows that are learned from, zeros in the others; and the recurrent state."""
+        if active.all():
+            distribution, values, state = self.policy.step(seen.given, seen.state, seen.episode_start)
+            actions = distribution.sample(self.generator)
+            return Decision(seen, actions, distribution.log_prob(actions), values, active), state
+        rows = self.acting.to_device(np.flatnonzero(active))
+        distribution, values, state = self.policy.step(seen.given[rows], seen.state[rows], seen.episode_start[rows])
+        actions = distribution.sample(self.generator)
+
+        def everywhere(made: Tensor) -> Tensor:
+            return made.new_zeros(len(active), *made.shape[1:]).index_copy(0, rows, made)
+
+        logprobs = everywhere(distribution.log_prob(actions))
+        decision = Decision(seen, everywhere(actions), logprobs, everywhere(values), active)
+        return decision, seen.state.index_copy(0, rows, state)
 
     def learn(self) -> Iterator[dict[str, float]]:
         """Once the decision after a segment is made."""

@@ -172,8 +172,9 @@ def check(learner: OnPolicy, expected: Expected, marks: Marks, segment: int) -> 
     ):
         assert torch.equal(found, wanted)
     values, following, rewards, state = expected.of(segment)
-    close(rollout.values, values)  # of the inactive as well: they play on
-    close(rollout.state * ~rollout.episode_start[0][:, None], state)
+    close(rollout.values[mask], values[mask])
+    kept = mask[0] & ~rollout.episode_start[0]
+    close(rollout.state[kept], state[kept])
     close(rollout.rewards, rewards)
     follows = mask & ~rollout.terminals
     close(rollout.next_values[follows], following[follows])
@@ -223,8 +224,9 @@ def test_a_memory_learns_from_the_histories_that_it_acted_on():
     rollout, index = learner.rollout, torch.tensor([4, 0, 3])
     state, start = rollout.state[index], rollout.episode_start[:, index]
     distribution, values = learner.policy.sequence(rollout.sequences(index), state, start)
-    close(distribution.log_prob(rollout.actions[:, index]), rollout.logprobs[:, index])
-    close(values, rollout.values[:, index])
+    mask = rollout.mask[:, index]
+    close(distribution.log_prob(rollout.actions[:, index])[mask], rollout.logprobs[:, index][mask])
+    close(values[mask], rollout.values[:, index][mask])
 
 
 # -- rows that nobody learns from ------------------------------------------------------------------------------------
@@ -267,7 +269,7 @@ def test_the_gradient_is_that_of_the_active_rows_alone():
         torch.testing.assert_close(ours, alone, rtol=1e-4, atol=1e-7)
     other = gradients(learner, without(learner.rollout, 4))
     assert not torch.allclose(other[0], gradients(learner, learner.rollout)[0], rtol=1e-4)
-    assert learner.rollout.actions[:, 3].any()  # it acted meanwhile
+    assert not learner.rollout.actions[:, 3].any()  # and nothing is decided for it
 
 
 def test_what_a_row_does_after_it_retired_counts_for_nothing():
