@@ -17,6 +17,7 @@ class Config(NamedTuple):
 
     opponent: str = "learner"  # of the first fighter: learner (both are learned from), based, constant or random
     max_steps: Annotated[int, Ge(1)] = 2_700  # frames of a match: 90 s
+    frame_skip: Annotated[int, Ge(1)] = 1  # frames of a step: keys are held for all of them, scripts choose in each
 
     # -- rewards: weights of the named terms (user/train_agent.py of the original)
     reward_danger_zone: float = 0.5  # minus the seconds spent below the floors

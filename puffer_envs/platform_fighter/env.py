@@ -18,6 +18,7 @@ from puffer_envs.platform_fighter.state import (
     DEALT,
     FALLS,
     FRAME,
+    FRAMES,
     IN_DANGER,
     KNOCKOUTS,
     LAYOUT,
@@ -45,8 +46,9 @@ def check(config: Config) -> None:
     """
     if config.opponent not in OPPONENTS:
         raise ValueError(f"opponent is '{config.opponent}'; it can be {', '.join(OPPONENTS)}")
-    if config.max_steps < 1:
-        raise ValueError(f"max_steps is {config.max_steps}; it must be at least 1")
+    for name in ("max_steps", "frame_skip"):
+        if (value := getattr(config, name)) < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
 def spec(config: Config) -> EnvSpec:
@@ -58,7 +60,7 @@ def spec(config: Config) -> EnvSpec:
         action_space=spaces.MultiBinary(NUM_KEYS),
         reward_weights=reward_weights(config),
         milestones=tuple(
-            Milestone(name, tier, before, config.max_steps)
+            Milestone(name, tier, before, -(-config.max_steps // config.frame_skip))
             for name, tier, before in zip(MILESTONES, tiers, (None, *MILESTONES), strict=False)
         ),
         agents_per_env=2,
@@ -71,7 +73,7 @@ class PlatformFighter(BatchedEnv):
 
     Actions: ten keys, W A S D, space (jump), H (weapon), L (dash, dodge), J (light attack), K (heavy one), G (taunt).
     Observations: 32 numbers of each fighter, the own ones first (`observe`). Rewards: `rewards.TERMS`. A match ends a
-    step after a fighter has lost its last stock (terminal), or after `max_steps` (truncation).
+    frame after a fighter has lost its last stock (terminal), or after `max_steps` of them (truncation).
 
     A script can play a fighter: its row acts by the script, whatever actions are given for it, and is not `active`. The
     settings name who plays the second one of all matches; `set_next_seats` those of one.
@@ -103,7 +105,7 @@ class PlatformFighter(BatchedEnv):
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def play_scripts(self, rows: np.ndarray, scripts: np.ndarray) -> None:
-        kernels.play_scripts(self.state, self.signals, self.rng, self.actions, rows, scripts, self.episode_step)
+        kernels.play_scripts(self.state, self.signals, self.rng, self.actions, rows, self.seats)
 
     def act(self) -> None:
         self._num_reached = kernels.play(
@@ -111,7 +113,9 @@ class PlatformFighter(BatchedEnv):
             self.signals,
             self.rng,
             self.actions,
+            self.seats,
             self.moves,
+            self.config.frame_skip,
             self.config.max_steps,
             self.reward_terms,
             self.facts,
@@ -178,7 +182,8 @@ class PlatformFighter(BatchedEnv):
     # -- what it says of itself --------------------------------------------------------------------------------------
     def summary(self, row: int) -> dict[str, Any]:
         env, me = divmod(row, 2)
-        facts, steps = self.facts[row], int(self.episode_step[row])
+        facts = self.facts[row]
+        frames = max(1.0, float(facts[FRAMES]))
         own, other = (int(self.state.whole[env, who, STOCKS_LEFT]) for who in (me, 1 - me))
         return {
             "opponent": self._player(2 * env + 1 - me),
@@ -191,11 +196,11 @@ class PlatformFighter(BatchedEnv):
             "damage_ratio": float(facts[DEALT]) / max(1.0, float(facts[TAKEN])),
             "knockouts_dealt": int(facts[KNOCKOUTS]),
             "knockouts_taken": int(facts[FALLS]),
-            "danger_zone_pct": 100.0 * float(facts[IN_DANGER]) / max(1, steps),
+            "danger_zone_pct": 100.0 * float(facts[IN_DANGER]) / frames,
             "weapons_picked_up": int(facts[PICKED_UP]),
             "attacks_attempted": int(facts[ATTACKS]),
-            "attack_rate": float(facts[ATTACKS]) / (max(1, steps) * DT),  # a second
-            "survival_time": steps * DT,
+            "attack_rate": float(facts[ATTACKS]) / (frames * DT),  # a second
+            "survival_time": float(facts[FRAMES]) * DT,
         }
 
     def metrics(self) -> dict[str, float]:

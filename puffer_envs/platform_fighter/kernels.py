@@ -1,4 +1,4 @@
-"""The rules, as a table of contents: how a match begins, and what happens in a step."""
+"""The rules, as a table of contents: how a match begins, and what happens in a frame."""
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from puffer_envs.platform_fighter.config import (
     FIGHTER_HEIGHT,
     FIGHTER_WIDTH,
     FRICTION,
+    LEARNER,
     PLATFORM_START,
     START_X,
     START_Y,
@@ -63,7 +64,9 @@ def play(
     signals: np.ndarray,
     streams: np.ndarray,
     actions: np.ndarray,
+    seats: np.ndarray,
     moves: Moves,
+    frame_skip: int,
     max_steps: int,
     terms: np.ndarray,
     facts: np.ndarray,
@@ -72,10 +75,11 @@ def play(
     held: np.ndarray,
     reached: np.ndarray,
 ) -> int:
-    """A step of all matches.
+    """A step of all matches: ``frame_skip`` frames, fewer where a match ends.
 
     Args:
-        actions: int8 [2 E, 10].
+        actions: int8 [2 E, 10], held in all frames; those of scripts in the first.
+        seats: int8 [2 E], scripts by their places in `config.OPPONENTS`; all below have their keys from ``actions``.
         terms: float32 [2 E, K], zeros; written.
         facts: float64 [2 E, NUM_FACTS]; written like ``terminals`` and ``truncations``, bool [2 E].
         held: bool [2 E, M], milestones.
@@ -87,42 +91,56 @@ def play(
     found = 0
     for env in range(state.numbers.shape[0]):
         match, first = match_of(state, signals, streams, env), 2 * env
-        over = step(match, keys.pack(actions[first]), keys.pack(actions[first + 1]), moves)
-        late = not over and match.numbers[FRAME] >= max_steps
-        rewards.score(match, terms[first : first + 2])
-        rewards.note(match, facts[first : first + 2])
-        for me in range(2):
-            terminals[first + me], truncations[first + me] = over, late
-            for milestone in range(held.shape[1]):
-                if not held[first + me, milestone] and rewards.shows(match, me, milestone):
-                    reached[found, 0], reached[found, 1] = first + me, milestone
-                    found += 1
+        known, second = found, first + 1
+        for frame in range(frame_skip):
+            for row in range(first, second + 1):
+                if frame and seats[row] > LEARNER:
+                    choose(match, row - first, seats[row], actions[row])
+            over = step(match, keys.pack(actions[first]), keys.pack(actions[second]), moves)
+            late = not over and match.numbers[FRAME] >= max_steps
+            rewards.score(match, terms[first : second + 1])
+            rewards.note(match, facts[first : second + 1])
+            found = look_for_milestones(match, first, held, reached, known, found)
+            terminals[first : second + 1], truncations[first : second + 1] = over, late
+            if over or late:
+                break
+    return found
+
+
+@kernel
+def look_for_milestones(match: Match, first: int, held: np.ndarray, reached: np.ndarray, known: int, found: int) -> int:
+    """Add to ``reached``, from place ``found`` on, what the fighters show for the first time; where it ends then.
+
+    Args:
+        first: row of the first fighter.
+        known: place from which on are those of this step and match.
+    """
+    for row in range(first, first + 2):
+        for milestone in range(held.shape[1]):
+            new = not held[row, milestone] and rewards.shows(match, row - first, milestone)
+            for i in range(known, found):
+                new = new and not (reached[i, 0] == row and reached[i, 1] == milestone)
+            if new:
+                reached[found, 0], reached[found, 1] = row, milestone
+                found += 1
     return found
 
 
 @kernel
 def play_scripts(
-    state: State,
-    signals: np.ndarray,
-    streams: np.ndarray,
-    actions: np.ndarray,
-    rows: np.ndarray,
-    kinds: np.ndarray,
-    times: np.ndarray,
+    state: State, signals: np.ndarray, streams: np.ndarray, actions: np.ndarray, rows: np.ndarray, seats: np.ndarray
 ) -> None:
-    """The keys of scripted fighters.
+    """The keys of scripted fighters, ``rows`` int64 [n], in the first frame of a step; arrays as in `play`."""
+    for row in rows:
+        choose(match_of(state, signals, streams, row // 2), row % 2, seats[row], actions[row])
 
-    Args:
-        actions: int8 [2 E, 10], written at ``rows``, int64 [n].
-        kinds: int8 [n], places in `config.OPPONENTS` behind the first.
-        times: int32 [2 E], steps of the episodes so far.
-    """
-    for i in range(rows.size):
-        row = rows[i]
-        match = match_of(state, signals, streams, row // 2)
-        bits = scripts.keys_of(kinds[i] + 1, match, row % 2, times[row] + 1)
-        for key in range(NUM_KEYS):
-            actions[row, key] = np.int8((bits >> key) & 1)
+
+@kernel
+def choose(match: Match, me: int, script: int, pressed: np.ndarray) -> None:
+    """Write the keys of a scripted fighter for the next frame into ``pressed``, int8 [10]."""
+    bits = scripts.keys_of(script, match, me, match.numbers[FRAME] + 1)
+    for key in range(NUM_KEYS):
+        pressed[key] = np.int8((bits >> key) & 1)
 
 
 @kernel
@@ -155,7 +173,7 @@ def begin(match: Match) -> None:
 
 @kernel
 def step(match: Match, first_keys: int, second_keys: int, moves: Moves) -> bool:
-    """A step of a match; whether it is over: a fighter began the step without stocks.
+    """A frame of a match; whether it is over: a fighter began the frame without stocks.
 
     Args:
         first_keys: bits of the keys that the first fighter holds.

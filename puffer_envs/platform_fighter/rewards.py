@@ -15,6 +15,7 @@ from puffer_envs.platform_fighter.state import (
     EQUIPPED,
     FALLS,
     FELL,
+    FRAMES,
     HURT,
     IN_DANGER,
     KNOCKOUTS,
@@ -40,18 +41,18 @@ MILESTONES = 4
 
 @kernel
 def score(match: Match, terms: np.ndarray) -> None:
-    """The terms of a step of both fighters; ``terms`` float32 [2, K], zeros, written."""
+    """Add the terms of a frame of both fighters to ``terms``, float32 [2, K]."""
     for me in range(2):
         own, other, row = match.signals[me], match.signals[1 - me], terms[me]
-        row[_DANGER] = danger_zone(match, me)
-        row[_DAMAGE] = (other[HURT] - own[HURT]) / _DAMAGE_UNIT
-        row[_ATTACK] = DT if match.whole[me, STATE] == ATTACK else 0.0
-        row[_KEYS] = many_keys(match, me)
-        row[_WIN] = other[LOST] - own[LOST]
-        row[_KNOCKOUT] = other[FELL] - own[FELL]
-        row[_COMBO] = other[COMBOED] - own[COMBOED]
-        row[_EQUIP] = own[EQUIPPED]  # the weapon's own number: 1 a spear, 2 a hammer
-        row[_DROP] = -own[THREW]
+        row[_DANGER] += danger_zone(match, me)
+        row[_DAMAGE] += (other[HURT] - own[HURT]) / _DAMAGE_UNIT
+        row[_ATTACK] += DT if match.whole[me, STATE] == ATTACK else 0.0
+        row[_KEYS] += many_keys(match, me)
+        row[_WIN] += other[LOST] - own[LOST]
+        row[_KNOCKOUT] += other[FELL] - own[FELL]
+        row[_COMBO] += other[COMBOED] - own[COMBOED]
+        row[_EQUIP] += own[EQUIPPED]  # the weapon's own number: 1 a spear, 2 a hammer
+        row[_DROP] -= own[THREW]
 
 
 @inlined_kernel
@@ -71,7 +72,7 @@ def many_keys(match: Match, me: int) -> float:
 
 @kernel
 def note(match: Match, facts: np.ndarray) -> None:
-    """Count what happened in a step; ``facts`` float64 [2, NUM_FACTS]."""
+    """Count what happened in a frame; ``facts`` float64 [2, NUM_FACTS]."""
     for me in range(2):
         own, other, row = match.signals[me], match.signals[1 - me], facts[me]
         row[DEALT] += other[HURT]
@@ -81,11 +82,12 @@ def note(match: Match, facts: np.ndarray) -> None:
         row[IN_DANGER] += match.real[me, Y] >= DANGER_Y
         row[PICKED_UP] += own[EQUIPPED] > 0
         row[ATTACKS] += own[BEGAN_ATTACK]
+        row[FRAMES] += 1
 
 
 @inlined_kernel
 def shows(match: Match, me: int, milestone: int) -> bool:
-    """Whether a fighter has reached a milestone by this step, or by the world that it begins in."""
+    """Whether a fighter has reached a milestone by this frame, or by the world that it begins in."""
     lost = STOCKS - match.whole[1 - me, STOCKS_LEFT]
     if milestone == FIRST_HIT:
         return match.signals[1 - me, HURT] > 0 or match.real[1 - me, DAMAGE] > 0

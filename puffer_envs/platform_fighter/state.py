@@ -63,13 +63,13 @@ SPAWNER_WHOLES = _WHOLE + 8
 PLATFORM_X, PLATFORM_Y, PLATFORM_VX, PLATFORM_VY = range(4)  # columns of `platform`
 FRAME, NUM_SPAWNERS, OUTWARD = range(3)  # columns of `numbers`; OUTWARD: the platform goes to its second end
 
-# -- what happened to a fighter in a step: columns of `signals` --------------------------------------------------------
+# -- what happened to a fighter in a frame: columns of `signals` -------------------------------------------------------
 HURT, LOST, FELL, COMBOED, EQUIPPED, THREW, BEGAN_ATTACK = range(7)
 NUM_SIGNALS = 7
 
 # -- facts of an episode: columns of `facts` ---------------------------------------------------------------------------
-DEALT, TAKEN, KNOCKOUTS, FALLS, IN_DANGER, PICKED_UP, ATTACKS = range(7)
-NUM_FACTS = 7
+DEALT, TAKEN, KNOCKOUTS, FALLS, IN_DANGER, PICKED_UP, ATTACKS, FRAMES = range(8)
+NUM_FACTS = 8
 
 FIELDS = 32  # of a fighter, see `observe`
 LAYOUT = ObsLayout(np.float32, ("own", (FIELDS,)), ("opponent", (FIELDS,)))  # not normalised

@@ -1,0 +1,85 @@
+"""A step of several frames is as many steps of one frame with the same keys held, until a match ends."""
+
+import numpy as np
+import pytest
+
+from puffer_envs.contract.vector_env import LEARNER
+from puffer_envs.platform_fighter import rewards
+from puffer_envs.platform_fighter.config import BASED, RANDOM, Config
+from puffer_envs.platform_fighter.env import PlatformFighter
+from puffer_envs.platform_fighter.state import NUM_KEYS, State
+
+MATCHES, MAX_FRAMES = 4, 500
+SEATS = ((LEARNER, LEARNER), (LEARNER, BASED), (RANDOM, BASED), (BASED, RANDOM))
+
+
+def both(frame_skip: int) -> tuple[PlatformFighter, PlatformFighter]:
+    """The same matches, by single frames and by several."""
+    envs = [PlatformFighter(Config(frame_skip=k, max_steps=MAX_FRAMES), MATCHES) for k in (1, frame_skip)]
+    for env in envs:
+        for match, seats in enumerate(SEATS):
+            env.set_next_seats(match, seats)
+        env.reset(seed=3)
+        env.keep_episodes(True)
+    return envs[0], envs[1]
+
+
+def same_worlds(ours: PlatformFighter, theirs: PlatformFighter, matches: np.ndarray) -> None:
+    for name in State._fields:
+        np.testing.assert_array_equal(getattr(ours.state, name)[matches], getattr(theirs.state, name)[matches], name)
+
+
+@pytest.mark.parametrize("frame_skip", [2, 3, 7])
+def test_a_step_is_its_frames(frame_skip):
+    (single, several), rng = both(frame_skip), np.random.default_rng(0)
+    ended = np.zeros(MATCHES, np.bool_)
+    hits = 0.0
+    while not ended.all():
+        actions = rng.integers(0, 2, (2 * MATCHES, NUM_KEYS), np.int8)
+        several.step(actions)
+        terms = np.zeros_like(several.reward_terms)
+        over = np.zeros(MATCHES, np.bool_)
+        for _ in range(frame_skip):
+            single.step(actions)
+            terms += single.reward_terms * ~over.repeat(2)[:, None]
+            over |= (single.terminals | single.truncations)[::2]
+        going = ~(ended | over)
+        same_worlds(single, several, going)
+        counted = (~ended).repeat(2)
+        np.testing.assert_allclose(several.reward_terms[counted], terms[counted], atol=1e-6)
+        np.testing.assert_array_equal((several.terminals | several.truncations)[::2][~ended], over[~ended])
+        rows = going.repeat(2)
+        np.testing.assert_array_equal(several.observations[rows], single.observations[rows])
+        hits += float(np.abs(terms[counted, rewards.TERMS.index("damage_interaction")]).sum())
+        ended |= over  # from here on the two are in different matches
+    assert hits > 0
+
+
+def test_figures_are_of_frames_and_lengths_of_steps():
+    single, several = both(3)
+    nothing = np.zeros((2 * MATCHES, NUM_KEYS), np.int8)
+    for env in (single, several):
+        for _ in range(MAX_FRAMES):
+            env.step(nothing)
+    ours, theirs = ({each.row: each for each in env.poll_episodes()[: 2 * MATCHES]} for env in (single, several))
+    for row in (0, 1):  # both stand idle until the time is up
+        assert (ours[row].length, theirs[row].length) == (MAX_FRAMES, -(-MAX_FRAMES // 3))
+        assert ours[row].summary["survival_time"] == theirs[row].summary["survival_time"] == MAX_FRAMES / 30
+
+
+def test_milestones_are_reached_once_in_a_step():
+    env = PlatformFighter(Config(frame_skip=60, opponent="based"), 8)
+    env.reset(seed=0)
+    reached = []
+    for _ in range(20):
+        env.step(np.zeros((16, NUM_KEYS), np.int8))
+        step = [(event.row, event.milestone) for event in env.poll_events()]
+        reached += step
+        assert len(step) == len(set(step))
+    assert reached
+
+
+@pytest.mark.parametrize("bad", [0, -1])
+def test_a_step_has_frames(bad):
+    with pytest.raises(ValueError, match=f"frame_skip is {bad}; it must be at least 1"):
+        PlatformFighter(Config(frame_skip=bad), 1)
