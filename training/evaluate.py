@@ -39,7 +39,7 @@ from training.off_policy.dqn import QPlayer
 from training.on_policy.runner import ActorCriticPlayer
 from training.run import cli, machine
 from training.run.config import RunConfig
-from training.run.environments import make_evaluation_env
+from training.run.environments import by_single_frames, make_evaluation_env
 from training.run.preflight import UserError, pick_device
 from training.store import checkpoint
 
@@ -271,9 +271,11 @@ def export(game: Game, episodes: list[Episode], path: Path) -> None:
 
 def film(play: MakePlayer, config: RunConfig, test: Mapping[str, Any], stem: Path, seats: Sequence[int] = ()) -> None:
     """Write a video of one episode."""
-    env = make_evaluation_env(config, test, 1)
+    settings, frame_skip = by_single_frames(config)
+    env = make_evaluation_env(config, {**test, **settings}, 1)
+    seed = evaluation_seed(COMMAND, 0, config.seed)
     try:
-        print(write_video(frames_of_episode(play, env, 0, evaluation_seed(COMMAND, 0, config.seed), seats), stem))
+        print(write_video(frames_of_episode(play, env, 0, seed, seats, frame_skip), stem))
     finally:
         env.close()
 

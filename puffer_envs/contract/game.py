@@ -139,6 +139,8 @@ class Game:
     evaluation: Callable[[Any, int, int], Any] = _as_it_is
     """``evaluation(config, max_steps, idle_frames)``: the Config whose episodes can last ``max_steps`` decisions (0: as
     many as they may) and begin after 0 to ``idle_frames`` idle frames, where frames are what an emulator has."""
+    frame_skip: str = ""
+    """Setting of `Config` that says how many frames a step lasts: films show each of them."""
     export: Callable[[bytes], Any] | None = None
     """``export(world)``: a last world as what JSON knows, for ``--out`` of an evaluation."""
 

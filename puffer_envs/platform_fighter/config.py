@@ -29,6 +29,9 @@ class Config(NamedTuple):
     reward_combo: float = 5.0  # 1 the opponent is hit while stunned, -1 the fighter itself is
     reward_equip: float = 10.0  # 1 a spear is picked up, 2 a hammer
     reward_drop: float = 15.0  # -1 a weapon is thrown away
+    # Not the original's: units moved toward the opponent. Two that learn from each other on two islands else learn to
+    # stay apart.
+    reward_approach: float = 0.0
 
 
 def reward_weights(config: Config) -> dict[str, float]:

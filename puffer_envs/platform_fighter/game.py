@@ -46,6 +46,7 @@ GAME = Game(
     network="platform_fighter",
     training_file=Path(__file__).with_name("training.toml"),
     evaluation_sets=against_scripts,
+    frame_skip="frame_skip",
     columns=(
         Column("opponent", "against", "<9"),
         Column("won", "won", "<5"),

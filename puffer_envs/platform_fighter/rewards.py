@@ -19,6 +19,7 @@ from puffer_envs.platform_fighter.state import (
     HURT,
     IN_DANGER,
     KNOCKOUTS,
+    KO,
     LOST,
     NUM_KEYS,
     PICKED_UP,
@@ -26,12 +27,15 @@ from puffer_envs.platform_fighter.state import (
     STOCKS_LEFT,
     TAKEN,
     THREW,
+    VX,
+    VY,
     Match,
+    X,
     Y,
 )
 
 TERMS = tuple(reward_weights(Config()))  # columns of `reward_terms`
-_DANGER, _DAMAGE, _ATTACK, _KEYS, _WIN, _KNOCKOUT, _COMBO, _EQUIP, _DROP = range(len(TERMS))
+_DANGER, _DAMAGE, _ATTACK, _KEYS, _WIN, _KNOCKOUT, _COMBO, _EQUIP, _DROP, _APPROACH = range(len(TERMS))
 _DAMAGE_UNIT = 140.0
 _MANY = 3  # keys that may be held at no cost
 
@@ -53,6 +57,7 @@ def score(match: Match, terms: np.ndarray) -> None:
         row[_COMBO] += other[COMBOED] - own[COMBOED]
         row[_EQUIP] += own[EQUIPPED]  # the weapon's own number: 1 a spear, 2 a hammer
         row[_DROP] -= own[THREW]
+        row[_APPROACH] += approach(match, me)
 
 
 @inlined_kernel
@@ -68,6 +73,17 @@ def many_keys(match: Match, me: int) -> float:
     for i in range(NUM_KEYS):
         count += 1 if keys.held(match.whole[me], 1 << i) else 0
     return DT if count > _MANY else 0.0
+
+
+@inlined_kernel
+def approach(match: Match, me: int) -> float:
+    """How far the fighter's speed takes it toward the other in a frame; 0 while one of them is knocked out."""
+    own, other = match.real[me], match.real[1 - me]
+    if match.whole[0, STATE] == KO or match.whole[1, STATE] == KO:
+        return 0.0
+    dx, dy = other[X] - own[X], other[Y] - own[Y]
+    distance = np.sqrt(dx * dx + dy * dy)
+    return DT * (own[VX] * dx + own[VY] * dy) / distance if distance > 0 else 0.0
 
 
 @kernel

@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
-from puffer_envs.contract.vector_env import LEARNER
+from policies.registry import make_policy
+from puffer_envs.contract.vector_env import LEARNER, VectorEnv
 from puffer_envs.platform_fighter import rewards
 from puffer_envs.platform_fighter.config import BASED, RANDOM, Config
 from puffer_envs.platform_fighter.env import PlatformFighter
 from puffer_envs.platform_fighter.state import NUM_KEYS, State
+from training.evaluation.episodes import frames_of_episode
+from training.on_policy.runner import ActorCriticPlayer
 
 MATCHES, MAX_FRAMES = 4, 500
 SEATS = ((LEARNER, LEARNER), (LEARNER, BASED), (RANDOM, BASED), (BASED, RANDOM))
@@ -77,6 +81,28 @@ def test_milestones_are_reached_once_in_a_step():
         reached += step
         assert len(step) == len(set(step))
     assert reached
+
+
+def test_a_film_shows_every_frame_of_the_match_that_an_evaluation_plays():
+    torch.manual_seed(0)
+    single, several = (PlatformFighter(Config(frame_skip=k, opponent="based", max_steps=400), 1) for k in (1, 3))
+    policy = make_policy("platform_fighter", several.spec.layout, several.spec.action, "slim")
+
+    def player(env: VectorEnv, seed: int) -> ActorCriticPlayer:
+        return ActorCriticPlayer(env, policy, False, seed, torch.device("cpu"))
+
+    for env in (single, several):
+        env.keep_episodes(True)
+    frames = len(list(frames_of_episode(player, single, 0, 5, frame_skip=3)))
+    several.reset(5)
+    playing = player(several, 5)
+    while not (played := several.poll_episodes()):
+        playing.advance()
+    filmed = single.poll_episodes()
+    assert frames == filmed[0].length  # one before each frame
+    assert played[0].length == -(-frames // 3)
+    assert [each.summary for each in filmed] == [each.summary for each in played]
+    assert played[0].summary["damage_dealt"] + played[0].summary["damage_taken"] > 0
 
 
 @pytest.mark.parametrize("bad", [0, -1])

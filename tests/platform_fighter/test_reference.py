@@ -11,6 +11,7 @@ from tests.reference.platform_fighter.match import WEIGHTS, Match
 
 NEAR = 0.02  # world units; they differ by 1e-5 as a rule
 STEPS = 4_000  # of each kind of hands
+PAID = WEIGHTS | {"approach": 1.0}  # all terms, also those that cost nothing by default
 EQUIPPED, DROPPED, MANY_KEYS = (list(WEIGHTS).index(name) for name in ("equip", "drop", "many_keys"))
 
 
@@ -46,7 +47,7 @@ def compare(env: PlatformFighter, twin: Match) -> None:
     np.testing.assert_allclose(seen, wanted, rtol=0, atol=NEAR)
     exact = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, *range(18, 28, 3)]  # no places and no speeds
     np.testing.assert_array_equal(seen[:, exact], wanted[:, exact].astype(np.float32))
-    terms = np.array([[own[name] * weight for name, weight in WEIGHTS.items()] for own in twin.rewards])
+    terms = np.array([[own[name] * weight for name, weight in PAID.items()] for own in twin.rewards])
     np.testing.assert_allclose(env.reward_terms, terms, rtol=0, atol=1e-4)
 
 
@@ -54,7 +55,9 @@ def compare(env: PlatformFighter, twin: Match) -> None:
 def test_matches_go_as_in_the_slow_twin(kind: str) -> None:
     seen, steps, seed = np.zeros(len(WEIGHTS)), 0, 0
     while steps < STEPS:
-        env = PlatformFighter(Config(opponent="based" if kind == "brawl" else "learner"), 1, seed=seed)
+        env = PlatformFighter(
+            Config(opponent="based" if kind == "brawl" else "learner", reward_approach=1.0), 1, seed=seed
+        )
         env.reset(seed)
         twin, hands, over = Match(rng.streams(seed, 0, 1)[0]), Hands(kind, seed), False
         assert list(env.spec.reward_weights) == list(WEIGHTS)

@@ -88,9 +88,13 @@ class Player:
     @torch.inference_mode()
     def advance(self) -> None:
         """One decision of all rows."""
+        self.step(self.decide())
+
+    def step(self, actions: np.ndarray) -> None:
+        """A step with what was decided; again with the same where a decision is to last several."""
         env = self.env
         there = env.masks.copy()
-        env.step(self.decide())
+        env.step(actions)
         # A row whose worker is away, or has just come back, begins an episode, too.
         self.follow(env.terminals | env.truncations | ~(there & env.masks))
 

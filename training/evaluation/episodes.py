@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
+import torch
 from annotated_types import Ge, Interval
 
 from puffer_envs.contract.records import Episode
@@ -124,9 +125,19 @@ def summarise(episodes: list[Episode], returns: np.ndarray, env: VectorEnv, plac
 
 
 def frames_of_episode(
-    make_player: Callable[[VectorEnv, int], Player], env: VectorEnv, steps: int, seed: int, seats: Sequence[int] = ()
+    make_player: Callable[[VectorEnv, int], Player],
+    env: VectorEnv,
+    steps: int,
+    seed: int,
+    seats: Sequence[int] = (),
+    frame_skip: int = 1,
 ) -> Iterator[np.ndarray]:
-    """Pictures of one episode of a single environment, uint8 [H, W, 3] each; at most `steps` decisions, 0: all."""
+    """Pictures of one episode of a single environment, uint8 [H, W, 3] each.
+
+    Args:
+        steps: at most so many decisions, 0: all.
+        frame_skip: steps that a decision lasts, each of which is shown.
+    """
     if seats:
         env.set_next_seats(0, seats)
     env.reset(seed)
@@ -134,10 +145,13 @@ def frames_of_episode(
     player = make_player(env, seed)
     yield env.render(0)
     for _ in range(steps) if steps else itertools.count():
-        player.advance()
-        if (env.terminals | env.truncations).any():
-            return
-        yield env.render(0)
+        with torch.inference_mode():
+            actions = player.decide()
+        for _ in range(frame_skip):
+            player.step(actions)
+            if (env.terminals | env.truncations).any():
+                return
+            yield env.render(0)
 
 
 def evaluation_seed(purpose: int, index: int, seed: int) -> int:

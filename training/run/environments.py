@@ -31,3 +31,9 @@ def make_evaluation_env(config: RunConfig, test: Mapping[str, Any], num_envs: in
         return env_registry.make(config.env, num_envs, played, num_workers=config.workers, **test)
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def by_single_frames(config: RunConfig) -> tuple[dict[str, Any], int]:
+    """For films: settings with which a step of the game is one frame, and how many frames a decision lasts."""
+    setting = env_registry.resolve(config.env).frame_skip
+    return ({setting: 1}, getattr(config.game, setting)) if setting else ({}, 1)

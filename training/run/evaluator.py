@@ -17,16 +17,18 @@ from training.common.acting import Against, Player
 from training.evaluation import video
 from training.evaluation.episodes import Evaluation, evaluation_seed, frames_of_episode, play_episodes
 from training.run.config import RunConfig
-from training.run.environments import make_evaluation_env
+from training.run.environments import by_single_frames, make_evaluation_env
 from training.telemetry.logger import RunLogger
 
 log = logging.getLogger(__name__)
 
 MakePlayer = Callable[[VectorEnv, int], Player]
+Key = tuple[str | int, ...]  # of environments: name of the test, how many, names of settings beside the test's
 
 VIDEO_STEPS = 600  # decisions of a filmed episode at the most
 VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
 BEST_OF = 5  # evaluations whose mean is the figure of the run
+NOTHING: Mapping[str, Any] = {}
 
 
 class Evaluator:
@@ -40,7 +42,7 @@ class Evaluator:
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
         self.videos = video.VideoWorker()
-        self.envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
+        self.envs: dict[Key, VectorEnv] = {}  # kept between evaluations
 
     @property
     def figure(self) -> float:
@@ -105,24 +107,27 @@ class Evaluator:
         name = next(iter(self.config.evaluation_sets))
         seed = evaluation_seed(VIDEO, step, self.config.seed)
         try:
-            frames = frames_of_episode(make_player, self._env(name, 1), VIDEO_STEPS, seed)
+            settings, frame_skip = by_single_frames(self.config)
+            env = self._env(name, 1, settings)
+            frames = frames_of_episode(make_player, env, VIDEO_STEPS, seed, frame_skip=frame_skip)
             self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
         except (WorkerError, OSError) as error:
-            self._drop(name, 1, f"video at {step:,}", error)
+            self._drop(name, 1, f"video at {step:,}", error, settings)
 
-    def _env(self, name: str, num_envs: int) -> VectorEnv:
-        """Environments outside the training streams."""
-        key = name, num_envs
+    def _env(self, name: str, num_envs: int, settings: Mapping[str, Any] = NOTHING) -> VectorEnv:
+        """Environments outside the training streams, with settings beside those of the test."""
+        key: Key = (name, num_envs, *settings)
         if key not in self.envs:
-            self.envs[key] = make_evaluation_env(
-                self.config, self.config.evaluation_sets.get(name, {}), num_envs, VIDEO_STEPS
-            )
+            test = {**self.config.evaluation_sets.get(name, {}), **settings}
+            self.envs[key] = make_evaluation_env(self.config, test, num_envs, VIDEO_STEPS)
         return self.envs[key]
 
-    def _drop(self, name: str, num_envs: int, what: str, error: Exception) -> None:
+    def _drop(
+        self, name: str, num_envs: int, what: str, error: Exception, settings: Mapping[str, Any] = NOTHING
+    ) -> None:
         """The next time begins with new processes."""
         log.warning("no %s: %s; training goes on", what, error)
-        env = self.envs.pop((name, num_envs), None)
+        env = self.envs.pop((name, num_envs, *settings), None)
         if env is not None:
             env.close()
 

@@ -1,5 +1,6 @@
 """A match: the order of a step, the signals, the reward terms, the end."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ WEIGHTS = {
     "combo": 5.0,
     "equip": 10.0,
     "drop": 15.0,
+    "approach": 0.0,
 }
 
 
@@ -91,6 +93,9 @@ class Match:
         terms["damage_interaction"] = (fighter.opponent.damage_taken - fighter.damage_taken) / DAMAGE_SCALE
         terms["penalize_attack"] = DT if fighter.state == State.ATTACK else 0.0
         terms["many_keys"] = DT if sum(fighter.keys.held.values()) > MANY_KEYS else 0.0
+        if State.KO not in (fighter.state, fighter.opponent.state):
+            bearing = math.atan2(fighter.opponent.y - fighter.y, fighter.opponent.x - fighter.x)
+            terms["approach"] = DT * (fighter.vx * math.cos(bearing) + fighter.vy * math.sin(bearing))
 
     def observe(self, i: int) -> list[float]:
         """The 64 numbers that fighter i sees: its own 32, then the opponent's."""
