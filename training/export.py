@@ -34,6 +34,7 @@ from training.common.exported import Exported, Traced, trace
 from training.evaluate import add_run_flags, find_checkpoint, load_policy, load_settings
 from training.run import cli
 from training.run.config import RunConfig
+from training.run.environments import by_single_frames
 from training.run.preflight import UserError
 from training.store import checkpoint
 
@@ -95,6 +96,7 @@ def load(config: RunConfig, run: str, path: Path) -> tuple[Traced, dict[str, Any
         except ValueError as error:  # the embedder is not at hand
             raise UserError(str(error)) from error
     exported = Exported(policy, spec.layout, spec.action)
+    _, frame_skip = by_single_frames(config)
     traced = trace(exported)
     about = {
         "format": FORMAT,
@@ -107,7 +109,7 @@ def load(config: RunConfig, run: str, path: Path) -> tuple[Traced, dict[str, Any
         "model_size": config.model_size,
         "settings": cli.plain(config.game),
         "observation": describe_layout(spec.layout),
-        "action": describe_action(spec.action) | {"distribution": exported.distribution()},
+        "action": describe_action(spec.action) | {"distribution": exported.distribution(), "frames": frame_skip},
         "history": {"length": policy.history, "field": policy.history_field},
         "memory": {name: f"next_{name}" for name in exported.first_memory(1)},
         "inputs": described(traced.inputs),

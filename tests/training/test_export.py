@@ -221,13 +221,18 @@ def test_what_the_file_says_of_itself(small_run):
     assert (observation["dtype"], observation["size"]) == ("uint8", spec.layout.size)
     for field, wanted in zip(observation["fields"], spec.layout, strict=True):
         assert type(wanted)(**field | {"shape": tuple(field["shape"])}) == wanted
-    assert (action["kind"], action["parts"], action["distribution"]) == (
-        "discrete",
-        [*spec.action.parts],
-        "Categorical",
-    )
+    assert (action["kind"], action["parts"]) == ("discrete", [*spec.action.parts])
+    assert (action["distribution"], action["frames"]) == ("Categorical", 1)
     assert tuple(json.loads(told["texts"])) == spec.texts
     assert json.loads(told["outputs"])["logits"]["shape"] == ["batch", *spec.action.parts]
+
+
+def test_the_file_says_how_long_an_action_is_held(tmp_path):
+    config = cli.parse(["--env", "platform_fighter", "--env.frame-skip", "4"])
+    spec = registry.resolve("platform_fighter").spec(config.game)
+    policy = policy_registry.build("platform_fighter", spec.layout, spec.action, config.policy)
+    path = checkpoint.save(tmp_path, 7, {"learner": {"policy": policy.state_dict()}})
+    assert export.load(config, "one", path)[1]["action"]["frames"] == 4
 
 
 def test_a_q_learners_program_plays_as_it_does(tmp_path, capsys):
