@@ -119,4 +119,6 @@ MUTANTS = (
         "advantage.mean(-1, keepdim=True).detach()",
         SLOPES,
     ),
+    Mutant("history_ahead_of_the_present", HISTORY, "self.ages[:-1] - 1", "self.ages[:-1]", FRAMES),
+    Mutant("history_not_restored", HISTORY, 'self.former = state["former"]', '_ = state["former"]', FRAMES),
 )
