@@ -24,12 +24,12 @@ class Curve(NamedTuple):
     name: str
     steps: list[int]
     minutes: list[float]
-    figures: dict[str, list[float]]  # name, which begins with eval/ -> its value in each evaluation
+    figures: dict[str, list[float]]  # name, which begins with eval/ or league/ -> its value in each evaluation
     seconds: dict[str, float]  # part -> seconds in all
 
 
 def read_curve(folder: Path) -> Curve:
-    """The curve of one run's folder; minutes are those of the log line nearest before.
+    """The curve of one run's folder; minutes, and the league's figures, are those of the log line before.
 
     Raises:
         ValueError: there is no run, or none with evaluations.
@@ -37,13 +37,17 @@ def read_curve(folder: Path) -> Curve:
     for name in ("metrics.jsonl", "timing.jsonl"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is no run with figures: it has no {name}")
-    evaluations = [line for line in read_jsonl(folder / "metrics.jsonl") if "eval/return_last5" in line]
+    evaluations, league = [], {}
+    for line in read_jsonl(folder / "metrics.jsonl"):
+        league |= {name: figure for name, figure in line.items() if name.startswith("league/")}
+        if "eval/return_last5" in line:
+            evaluations.append(line | league)
     if not evaluations:
         raise ValueError(f"{folder} has no evaluations yet: there is nothing to draw")
     timing = read_jsonl(folder / "timing.jsonl")
     total = np.cumsum([line["seconds/total"] for line in timing])
     at = np.interp([line["step"] for line in evaluations], [line["step"] for line in timing], total)
-    names = [name for name in evaluations[0] if name.startswith("eval/")]
+    names = [name for name in evaluations[0] if name.startswith(("eval/", "league/"))]
     parts = {name for line in timing for name in line if name.startswith("seconds/")}
     return Curve(
         name=folder.name,

@@ -18,6 +18,8 @@ def learning(*argv: str) -> subprocess.CompletedProcess:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     lines = [{"step": step, "eval/return_last5": step / 100, "eval/iou": 0.5} for step in (100, 200)]
+    lines.insert(1, {"step": 150, "league/rating": 1100.0})
+    lines.insert(0, {"step": 90, "league/rating": 1000.0})
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     times = [{"step": step, "seconds/total": 60.0, "seconds/env": 30.0} for step in (100, 200)]
     (tmp_path / "timing.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in times))
@@ -30,6 +32,7 @@ def test_any_run_has_a_curve(folder, tmp_path):
     row = json.loads(done.stdout)
     assert (row["figure"], row["best"], row["minutes"]) == ("eval/return_last5", 2.0, 2.0)
     assert json.loads(learning(str(folder), "--figure", "eval/iou").stdout)["best"] == 0.5
+    assert json.loads(learning(str(folder), "--figure", "league/rating").stdout)["best"] == 1100.0
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from training.run.preflight import UserError
 from training.selfplay.config import SelfPlayConfig
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
+GAMES_OWN = ("model_size", "algo")  # of those, what a game can have a default of its own for
 NUMBERS = ConstructorRegistry()  # how tyro reads them
 CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
 
@@ -119,7 +120,7 @@ def _first_pass(argv: Sequence[str], saved: tuple[dict[str, Any], Path] | None) 
     for name in (*DECISIVE, "preset"):
         written = [settings[name] for settings in first.settings if name in settings]
         if getattr(first, name) is None:
-            setattr(first, name, written[-1] if written else None if name == "algo" else getattr(RunConfig, name))
+            setattr(first, name, written[-1] if written else None if name in GAMES_OWN else getattr(RunConfig, name))
     return first
 
 
@@ -131,15 +132,16 @@ def _game(name: str) -> Game:
 
 
 def _defaults(first: argparse.Namespace, game: Game) -> RunConfig:
+    size = first.model_size or game.training().get("model_size", RunConfig.model_size)
     try:
-        policy = policy_registry.preset(game.network, first.model_size)
+        policy = policy_registry.preset(game.network, size)
     except ValueError as error:
         raise UserError(str(error)) from error
     algo: Any = first.algo or game.learners[0]
     if algo not in game.learners:
         raise UserError(f"{game.name} learns with --algo {' or '.join(game.learners)}, not with {algo}")
     schema = _schema_class(game, type(policy), LEARNERS[algo])
-    return schema(env=game.name, algo=algo, model_size=first.model_size, game=game.Config(), policy=policy)
+    return schema(env=game.name, algo=algo, model_size=size, game=game.Config(), policy=policy)
 
 
 def _schema_class(game: Game, policy: type, learner: type) -> type[RunConfig]:

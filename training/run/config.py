@@ -32,7 +32,7 @@ class RunConfig:
     batch_size: Annotated[int, Ge(1)] | None = None
     """Transitions that an update trains on; the learner's default where left out."""
     model_size: Literal["slim", "large"] = "large"
-    """Size of the network."""
+    """Size of the network; the game's own where left out."""
     run_name: str = ""
     """Name of the run and of its folders; the game and the time where left out."""
     log_interval: Annotated[int, Ge(1)] = 5_000

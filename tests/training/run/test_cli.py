@@ -54,6 +54,16 @@ def test_sizes_settle_what_was_left_open():
     assert cli.parse(["--batch-size", "512"]).learner.batch_size == 512
 
 
+def test_a_game_may_choose_the_size():
+    """The fighter's is one for CPUs, its network and all; who asks for the other has it."""
+    game = ["--env", "platform_fighter"]
+    for flags in (game, [*game, "--preset", "full"]):
+        config = cli.parse(flags)
+        assert (config.model_size, config.policy.width) == ("slim", 16)
+    config = cli.parse([*game, "--model-size", "large", "--preset", "full"])
+    assert (config.model_size, config.policy.width) == ("large", 256)
+
+
 def test_a_file_may_choose_the_size(tmp_path):
     file = tmp_path / "slim.toml"
     file.write_text('model_size = "slim"\n')
