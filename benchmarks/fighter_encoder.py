@@ -58,7 +58,7 @@ def main() -> None:
     folder = args.runs_dir / args.run
     try:
         config = evaluate.load_settings(folder, [], parser)
-        policy, _, step = evaluate.load_policy(config, evaluate.find_checkpoint(folder, args.checkpoint))
+        policy, _, step = evaluate.load_policy(config, evaluate.find_checkpoint(folder, args.checkpoint, config))
         seat, rival = evaluate.opponent(args.opponent, config, args.runs_dir, False, CPU)
     except UserError as error:
         parser.error(str(error))

@@ -41,6 +41,7 @@ from training.run import cli, machine
 from training.run.config import RunConfig
 from training.run.environments import by_single_frames, make_evaluation_env
 from training.run.preflight import UserError, pick_device
+from training.selfplay.pool import snapshots_of
 from training.store import checkpoint
 
 PARALLEL = 16  # environments that play at the same time
@@ -61,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_settings(args.runs_dir / args.run, settings, parser)
         device = pick_device(config.device)
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
-        play = load_player(config, find_checkpoint(args.runs_dir / args.run, args.checkpoint), args.likeliest, device)
+        path = find_checkpoint(args.runs_dir / args.run, args.checkpoint, config)
+        play = load_player(config, path, args.likeliest, device)
         game = env_registry.resolve(config.env)
         tests = game.evaluation_sets(config.game, given(settings))
         seats: Sequence[int] = ()
@@ -129,18 +131,26 @@ def given(flags: Sequence[str]) -> set[str]:
     return {name.replace("-", "_") for name in ours}
 
 
-def find_checkpoint(folder: Path, which: str) -> Path:
-    """A checkpoint of the run in ``folder``: newest, best or a step."""
-    folder = folder / "checkpoints"
+def find_checkpoint(run: Path, which: str, config: RunConfig) -> Path:
+    """A checkpoint of the run in a folder, newest, best or of a step; of a step it may be a snapshot for the league.
+
+    Both are made by the first decisions past a round number, so that 2000000 finds them, too.
+    """
+    folder = run / "checkpoints"
     if which.isdigit():
-        path: Path | None = folder / f"step_{which}"
+        saved = snapshots_of(run)
+        saved |= {int(path.name.removeprefix("step_")): path for path in checkpoint.checkpoints(folder)}
+        rows = config.num_envs * env_registry.resolve(config.env).spec(config.game).agents_per_env
+        following = (saved[step] for step in sorted(saved) if int(which) <= step < int(which) + rows)
+        path = next(following, None)
+        known = f": there are {', '.join(map(str, sorted(saved)))}" if saved else ""
     else:
         choose = {"newest": checkpoint.latest_valid, "best": checkpoint.best}.get(which)
         if choose is None:
             raise UserError(f"--checkpoint is newest, best or a step, not '{which}'")
-        path = choose(folder)
-    if path is None or not path.is_dir():
-        raise UserError(f"{folder} has no checkpoint '{which}'")
+        path, known = choose(folder), ""
+    if path is None:
+        raise UserError(f"{folder} has no checkpoint '{which}'{known}")
     return path
 
 
@@ -152,9 +162,12 @@ def load_policy(config: RunConfig, path: Path) -> tuple[Network, EnvSpec, int]:
     except ValueError as error:  # of a file or a setting
         raise UserError(str(error)) from error
     policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
-    loaded = checkpoint.load(path, "cpu")
-    saved = loaded.parts["learner"]
     try:
+        if path.is_file():
+            policy.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+            return policy, spec, int(path.stem.removeprefix("snapshot_"))
+        loaded = checkpoint.load(path, "cpu")
+        saved = loaded.parts["learner"]
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
     except RuntimeError as error:
         raise UserError(
@@ -195,7 +208,7 @@ def opponent(
     theirs = load_settings(folder, (), _parser())
     if theirs.env != config.env:
         raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
-    return GUEST, load_player(theirs, find_checkpoint(folder, which or "newest"), likeliest, device)
+    return GUEST, load_player(theirs, find_checkpoint(folder, which or "newest", theirs), likeliest, device)
 
 
 def both(first: MakePlayer, second: MakePlayer | None) -> MakePlayer:

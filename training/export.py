@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_out(args.out)
         folder = args.runs_dir / args.run
         config = load_settings(folder, settings, parser)
-        traced, about = load(config, args.run, find_checkpoint(folder, args.checkpoint))
+        traced, about = load(config, args.run, find_checkpoint(folder, args.checkpoint, config))
         write_atomically(args.out, (to_onnx if args.out.suffix == ".onnx" else to_program)(traced, about))
     except (UserError, checkpoint.CheckpointError, OSError) as error:
         return cli.fail(UserError(str(error)))

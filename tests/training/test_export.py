@@ -175,7 +175,7 @@ def test_the_file_plays_as_the_runs_own_player(small_run):
     session = Session((small_run / "policy.onnx").read_bytes())
     parser = evaluate._parser()
     config = evaluate.load_settings(small_run / "runs" / "one", ["--env.max-steps", "12"], parser)
-    path = evaluate.find_checkpoint(small_run / "runs" / "one", "newest")
+    path = evaluate.find_checkpoint(small_run / "runs" / "one", "newest", config)
     env = registry.make("voxel_swarm", 2, config.game, seed=3)
     env.reset(3)
     player = evaluate.load_player(config, path, True, CPU)(env, 0)

@@ -7,13 +7,16 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 import train_big
 from puffer_envs import registry
 from puffer_envs.contract.vector_env import GUEST, LEARNER
 from training import evaluate, match
 from training.run import evaluator
+from training.run.preflight import UserError
 from training.selfplay import elo
+from training.selfplay.pool import snapshots_of
 from training.store import checkpoint
 from training.telemetry.records import read_jsonl
 
@@ -82,6 +85,23 @@ def test_a_run_is_evaluated_against_whom_one_likes(runs, capsys):
         assert (told["test"], told["episodes"]) == (opponent, 64)
         shares[opponent] = told["won"]
     assert shares["perfect"] < 0.3 < shares["constant"]
+
+
+def test_a_snapshot_of_the_league_is_found_by_its_round_number(runs):
+    """As checkpoints go, but for the newest, and nothing else could say what a run has learned meanwhile."""
+    run = runs / "long"
+    config = evaluate.load_settings(run, [], evaluate._parser())
+    snapshot = snapshots_of(run)
+    first = min(snapshot)
+    for which in (first, first - 1, first - 31):  # there are 32 rows
+        path = evaluate.find_checkpoint(run, str(which), config)
+        policy, _, step = evaluate.load_policy(config, path)
+        assert (path, step) == (snapshot[first], first)
+        kept = torch.load(path, weights_only=True)
+        assert all(torch.equal(weight, kept[name]) for name, weight in policy.state_dict().items())
+    for which in (first + 1, first - 32):
+        with pytest.raises(UserError, match=f"has no checkpoint '{which}': there are {first}, "):
+            evaluate.find_checkpoint(run, str(which), config)
 
 
 @pytest.mark.parametrize(

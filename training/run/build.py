@@ -23,6 +23,7 @@ from training.run.environments import make_env
 from training.run.preflight import UserError
 from training.run.run import Run
 from training.selfplay.league import League
+from training.selfplay.pool import FOLDER
 from training.store import checkpoint
 from training.store.lock import RunLock
 
@@ -114,7 +115,7 @@ def _league(config: RunConfig, env: VectorEnv, policy: Any, seed: int, device: t
     weights = [settings.snapshots, *settings.scripts.values()]
     if min(weights) < 0 or not sum(weights):
         raise UserError("--selfplay.snapshots and --selfplay.scripts: weights are at least 0, and one is above")
-    return League(env, policy, settings, game.outcome, config.runs_dir / config.run_name / "league", seed, device)
+    return League(env, policy, settings, game.outcome, config.runs_dir / config.run_name / FOLDER, seed, device)
 
 
 def _check_minibatches(config: RunConfig, spec: EnvSpec, policy: Any) -> None:

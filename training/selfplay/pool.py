@@ -13,6 +13,7 @@ from training.selfplay import elo
 from training.store.checkpoint import save_file
 from training.store.files import take_over
 
+FOLDER = "league"  # of a run's snapshots
 RECENT = 0.1  # weight of the last game in the score against an opponent
 
 
@@ -23,6 +24,11 @@ class Standing:
     rating: float
     games: int = 0
     score: float = 0.5  # of the learner in the recent games, in [0, 1]
+
+
+def snapshots_of(run: Path) -> dict[int, Path]:
+    """The files of the weights that a run has kept for its league, by the decisions that it had made."""
+    return {int(path.stem.removeprefix("snapshot_")): path for path in (run / FOLDER).glob("snapshot_*.pt")}
 
 
 class Pool:
