@@ -29,7 +29,7 @@ class Curve(NamedTuple):
 
 
 def read_curve(folder: Path) -> Curve:
-    """The curve of one run's folder; minutes, and the league's figures, are those of the log line before.
+    """The curve of one run's folder; its minutes lie between those of log lines.
 
     Raises:
         ValueError: there is no run, or none with evaluations.

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from benchmarks.batched import DRAWS, WARM_UP, iter_forever, random_row, train_row
-from benchmarks.fighter_twin import FighterTwin
+from benchmarks.fighter.twin import FighterTwin
 from benchmarks.timing import in_turns, row, spread
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
@@ -19,8 +19,8 @@ from puffer_envs.kit.process import usable_cores
 
 OPPONENTS = ("learner", "based")
 MATCHES_A_CORE = 8  # of the twin on all cores: of 1, 2, 4, 8, 16 and 64 on two of them 16 were fastest
-# The large network's 90 frames a decision go through its encoder with their gradients. A segment of 128 fighters and
-# 128 steps would want more than 24 GB and, at 16 decisions a second, a quarter of an hour.
+# The large network's 30 steps a decision go through its encoder with their gradients: on a CPU a segment of 128 matches
+# and 32 steps takes minutes.
 LARGE_ENVS, LARGE_STEPS = 8, 4
 
 

@@ -41,7 +41,7 @@ from training.run import cli, machine
 from training.run.config import RunConfig
 from training.run.environments import by_single_frames, make_evaluation_env
 from training.run.preflight import UserError, pick_device
-from training.selfplay.pool import snapshots_of
+from training.selfplay.pool import snapshots_of, step_of
 from training.store import checkpoint
 
 PARALLEL = 16  # environments that play at the same time
@@ -138,12 +138,11 @@ def find_checkpoint(run: Path, which: str, config: RunConfig) -> Path:
     """
     folder = run / "checkpoints"
     if which.isdigit():
-        saved = snapshots_of(run)
-        saved |= {int(path.name.removeprefix("step_")): path for path in checkpoint.checkpoints(folder)}
-        rows = config.num_envs * env_registry.resolve(config.env).spec(config.game).agents_per_env
-        following = (saved[step] for step in sorted(saved) if int(which) <= step < int(which) + rows)
-        path = next(following, None)
-        known = f": there are {', '.join(map(str, sorted(saved)))}" if saved else ""
+        saved = snapshots_of(run) | {checkpoint.step_of(path): path for path in checkpoint.checkpoints(folder)}
+        agents = env_registry.resolve(config.env).spec(config.game).agents_per_env
+        end = int(which) + agents * cli.read(run / "config.toml").get("num_envs", config.num_envs)
+        path = next((saved[step] for step in sorted(saved) if int(which) <= step < end), None)
+        known = f": there are {', '.join(str(step) for step in sorted(saved))}" if saved else ""
     else:
         choose = {"newest": checkpoint.latest_valid, "best": checkpoint.best}.get(which)
         if choose is None:
@@ -165,7 +164,7 @@ def load_policy(config: RunConfig, path: Path) -> tuple[Network, EnvSpec, int]:
     try:
         if path.is_file():
             policy.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-            return policy, spec, int(path.stem.removeprefix("snapshot_"))
+            return policy, spec, step_of(path)
         loaded = checkpoint.load(path, "cpu")
         saved = loaded.parts["learner"]
         policy.load_state_dict(saved["policy"] if config.algo == "ppo" else saved["algorithm"]["acting"])
@@ -208,6 +207,9 @@ def opponent(
     theirs = load_settings(folder, (), _parser())
     if theirs.env != config.env:
         raise UserError(f"run '{run}' plays {theirs.env}, and this is {config.env}")
+    ours, its = by_single_frames(config)[1], by_single_frames(theirs)[1]
+    if ours != its:
+        raise UserError(f"run '{run}' decides every {its} frames, and this every {ours}: they cannot play each other")
     return GUEST, load_player(theirs, find_checkpoint(folder, which or "newest", theirs), likeliest, device)
 
 

@@ -96,7 +96,6 @@ def load(config: RunConfig, run: str, path: Path) -> tuple[Traced, dict[str, Any
         except ValueError as error:  # the embedder is not at hand
             raise UserError(str(error)) from error
     exported = Exported(policy, spec.layout, spec.action)
-    _, frame_skip = by_single_frames(config)
     traced = trace(exported)
     about = {
         "format": FORMAT,
@@ -109,7 +108,7 @@ def load(config: RunConfig, run: str, path: Path) -> tuple[Traced, dict[str, Any
         "model_size": config.model_size,
         "settings": cli.plain(config.game),
         "observation": describe_layout(spec.layout),
-        "action": describe_action(spec.action) | {"distribution": exported.distribution(), "frames": frame_skip},
+        "action": describe_action(spec.action) | {"distribution": exported.distribution()} | held_for(config),
         "history": {"length": policy.history, "field": policy.history_field},
         "memory": {name: f"next_{name}" for name in exported.first_memory(1)},
         "inputs": described(traced.inputs),
@@ -129,6 +128,12 @@ def describe_action(action: ActionSpec) -> dict[str, Any]:
     low, high = (None if bound is None else bound.tolist() for bound in (action.low, action.high))
     told = {"kind": action.kind, "parts": action.parts, "shape": action.shape, "dtype": action.dtype.name}
     return told | {"low": low, "high": high}
+
+
+def held_for(config: RunConfig) -> dict[str, int]:
+    """``frames``: of the game that an action lasts, where a setting says so (`Game.frame_skip`)."""
+    settings, frames = by_single_frames(config)
+    return {"frames": frames} if settings else {}
 
 
 def described(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def allocate_buffers(
         "terminals": zeros((n,), np.bool_),
         "truncations": zeros((n,), np.bool_),
         "masks": zeros((n,), np.bool_),  # False: the row is out of order, ignore it
-        "active": zeros((n,), np.bool_),  # ours: False: the row acts, but nobody learns from it
+        "active": zeros((n,), np.bool_),  # ours: False: the row goes on, nobody learns from it
         "actions": zeros((n, *action.shape), action.dtype),
         "teacher_actions": zeros((n, *action.shape), action.dtype),  # PufferLib asks for them
         # Ours, beside PufferLib's:
@@ -85,8 +85,9 @@ class VectorEnv(PufferEnv):
     A row whose mask is False is out of order (its worker died): ignore it. When its mask rises again, it has begun a
     new episode with the observation delivered then, and that step was none of its own.
 
-    A row that is not ``active`` acts and is stepped, but is not learned from: it is eliminated, or an opponent plays
-    it. Games clear it and nobody else; each episode begins active unless the game or `set_next_seats` says otherwise.
+    A row that is not ``active`` is stepped and not learned from, and a learner may decide nothing for it: it is
+    eliminated, or an opponent plays it. Games clear it and nobody else; each episode begins active unless the game or
+    `set_next_seats` says otherwise.
     """
 
     def __init__(self, spec: EnvSpec, num_envs: int, buf: dict[str, np.ndarray] | None = None) -> None:

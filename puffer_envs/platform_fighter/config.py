@@ -1,7 +1,7 @@
 """Every number of the rules, with its unit and where it comes from.
 
 The rules are those of UTMIST AI^2's Warehouse Brawl, as commit 09d542d of Elliot-Sones/UTMIST-AI2 has them. Lengths are
-in its units (a fighter is one high), y points down, speeds are units a second, and a frame is a step of 1/30 s.
+in its units (a fighter is one high), y points down, speeds are units a second, and a frame is 1/30 s.
 """
 
 from typing import Annotated, NamedTuple
@@ -29,8 +29,8 @@ class Config(NamedTuple):
     reward_combo: float = 5.0  # 1 the opponent is hit while stunned, -1 the fighter itself is
     reward_equip: float = 10.0  # 1 a spear is picked up, 2 a hammer
     reward_drop: float = 15.0  # -1 a weapon is thrown away
-    # Not the original's: units moved toward the opponent. Two that learn from each other on two islands else learn to
-    # stay apart.
+    # Not the original's: units moved toward the opponent, by the fighter's own speed. Two that learn from each other on
+    # two islands else learn to stay apart.
     reward_approach: float = 0.0
 
 

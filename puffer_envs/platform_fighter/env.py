@@ -99,16 +99,14 @@ class PlatformFighter(BatchedEnv):
         self.signals = np.zeros((num_envs, 2, NUM_SIGNALS))
         self.facts = np.zeros((self.num_agents, NUM_FACTS))
         self.next_seats[1::2] = OPPONENTS.index(config.opponent)
-        # Rows and milestones that a step has reached, and how many they are
-        self._reached = np.zeros((self.num_agents * len(MILESTONES), 2), np.int32)
-        self._num_reached = 0
+        self._shown = np.zeros((self.num_agents, len(MILESTONES)), np.bool_)  # milestones, in the step
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def play_scripts(self, rows: np.ndarray, scripts: np.ndarray) -> None:
-        kernels.play_scripts(self.state, self.signals, self.rng, self.actions, rows, self.seats)
+        """`kernels.play` does, in every frame."""
 
     def act(self) -> None:
-        self._num_reached = kernels.play(
+        kernels.play(
             self.state,
             self.signals,
             self.rng,
@@ -121,13 +119,12 @@ class PlatformFighter(BatchedEnv):
             self.facts,
             self.terminals,
             self.truncations,
-            self.milestones_held,
-            self._reached,
+            self._shown,
         )
 
     def score(self) -> None:
         """The terms are written; what is left are the milestones."""
-        for row, milestone in self._reached[: self._num_reached].tolist():
+        for row, milestone in np.argwhere(self._shown & ~self.milestones_held).tolist():
             self.reach(row, milestone)
 
     def finish(self) -> None:

@@ -72,67 +72,33 @@ def play(
     facts: np.ndarray,
     terminals: np.ndarray,
     truncations: np.ndarray,
-    held: np.ndarray,
-    reached: np.ndarray,
-) -> int:
+    shown: np.ndarray,
+) -> None:
     """A step of all matches: ``frame_skip`` frames, fewer where a match ends.
 
     Args:
-        actions: int8 [2 E, 10], held in all frames; those of scripts in the first.
+        actions: int8 [2 E, 10], held in all frames; those of scripts are written, in each anew.
         seats: int8 [2 E], scripts by their places in `config.OPPONENTS`; all below have their keys from ``actions``.
         terms: float32 [2 E, K], zeros; written.
         facts: float64 [2 E, NUM_FACTS]; written like ``terminals`` and ``truncations``, bool [2 E].
-        held: bool [2 E, M], milestones.
-        reached: int32 [2 E M, 2], written: row and milestone of those that a fighter shows and does not hold.
-
-    Returns:
-        how many milestones were reached.
+        shown: bool [2 E, M], written: milestones that a fighter shows in any of the frames.
     """
-    found = 0
+    shown[:] = False
     for env in range(state.numbers.shape[0]):
         match, first = match_of(state, signals, streams, env), 2 * env
-        known, second = found, first + 1
-        for frame in range(frame_skip):
-            for row in range(first, second + 1):
-                if frame and seats[row] > LEARNER:
-                    choose(match, row - first, seats[row], actions[row])
-            over = step(match, keys.pack(actions[first]), keys.pack(actions[second]), moves)
+        both = slice(first, first + 2)
+        for _ in range(frame_skip):
+            for me in range(2):
+                if seats[first + me] > LEARNER:
+                    choose(match, me, seats[first + me], actions[first + me])
+            over = step(match, keys.pack(actions[first]), keys.pack(actions[first + 1]), moves)
             late = not over and match.numbers[FRAME] >= max_steps
-            rewards.score(match, terms[first : second + 1])
-            rewards.note(match, facts[first : second + 1])
-            found = look_for_milestones(match, first, held, reached, known, found)
-            terminals[first : second + 1], truncations[first : second + 1] = over, late
+            rewards.score(match, terms[both])
+            rewards.note(match, facts[both])
+            rewards.show(match, shown[both])
+            terminals[both], truncations[both] = over, late
             if over or late:
                 break
-    return found
-
-
-@kernel
-def look_for_milestones(match: Match, first: int, held: np.ndarray, reached: np.ndarray, known: int, found: int) -> int:
-    """Add to ``reached``, from place ``found`` on, what the fighters show for the first time; where it ends then.
-
-    Args:
-        first: row of the first fighter.
-        known: place from which on are those of this step and match.
-    """
-    for row in range(first, first + 2):
-        for milestone in range(held.shape[1]):
-            new = not held[row, milestone] and rewards.shows(match, row - first, milestone)
-            for i in range(known, found):
-                new = new and not (reached[i, 0] == row and reached[i, 1] == milestone)
-            if new:
-                reached[found, 0], reached[found, 1] = row, milestone
-                found += 1
-    return found
-
-
-@kernel
-def play_scripts(
-    state: State, signals: np.ndarray, streams: np.ndarray, actions: np.ndarray, rows: np.ndarray, seats: np.ndarray
-) -> None:
-    """The keys of scripted fighters, ``rows`` int64 [n], in the first frame of a step; arrays as in `play`."""
-    for row in rows:
-        choose(match_of(state, signals, streams, row // 2), row % 2, seats[row], actions[row])
 
 
 @kernel

@@ -101,6 +101,14 @@ def note(match: Match, facts: np.ndarray) -> None:
         row[FRAMES] += 1
 
 
+@kernel
+def show(match: Match, shown: np.ndarray) -> None:
+    """Mark the milestones that the fighters show in a frame in ``shown``, bool [2, M]."""
+    for me in range(2):
+        for milestone in range(MILESTONES):
+            shown[me, milestone] |= shows(match, me, milestone)
+
+
 @inlined_kernel
 def shows(match: Match, me: int, milestone: int) -> bool:
     """Whether a fighter has reached a milestone by this frame, or by the world that it begins in."""

@@ -1,5 +1,5 @@
 """All faults that the tests must notice."""
 
-from tests.mutants import off_policy, on_policy, selfplay, shared
+from tests.mutants import fighter, off_policy, on_policy, selfplay, shared
 
-MUTANTS = (*on_policy.MUTANTS, *off_policy.MUTANTS, *selfplay.MUTANTS, *shared.MUTANTS)
+MUTANTS = (*on_policy.MUTANTS, *off_policy.MUTANTS, *selfplay.MUTANTS, *shared.MUTANTS, *fighter.MUTANTS)

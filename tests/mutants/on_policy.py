@@ -148,9 +148,7 @@ MUTANTS = (
         "retired = active & ~env.active",
         ALL,
     ),
-    Mutant(
-        "ppo_memories_of_the_active_stand_still", RUNNER, "seen.state.index_copy(0, rows, state)", "seen.state", ALL
-    ),
+    Mutant("ppo_memories_of_the_active_stand_still", RUNNER, "        after[rows] = state\n", "", ALL),
     Mutant("ppo_decides_for_the_inactive", RUNNER, "np.flatnonzero(active))", "np.flatnonzero(~active))", ALL),
     Mutant(
         "ppo_begins_of_other_rows",

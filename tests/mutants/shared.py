@@ -120,5 +120,11 @@ MUTANTS = (
         SLOPES,
     ),
     Mutant("history_ahead_of_the_present", HISTORY, "self.ages[:-1] - 1", "self.ages[:-1]", FRAMES),
-    Mutant("history_not_restored", HISTORY, 'self.former = state["former"]', '_ = state["former"]', FRAMES),
+    Mutant(
+        "history_not_restored",
+        HISTORY,
+        'self.former = state.get("former", whole)',
+        '_ = state.get("former", whole)',
+        FRAMES,
+    ),
 )

@@ -19,7 +19,8 @@ SEATS = ((LEARNER, LEARNER), (LEARNER, BASED), (RANDOM, BASED), (BASED, RANDOM))
 
 def both(frame_skip: int) -> tuple[PlatformFighter, PlatformFighter]:
     """The same matches, by single frames and by several."""
-    envs = [PlatformFighter(Config(frame_skip=k, max_steps=MAX_FRAMES), MATCHES) for k in (1, frame_skip)]
+    paid = {"max_steps": MAX_FRAMES, "reward_approach": 1.0}
+    envs = [PlatformFighter(Config(frame_skip=k, **paid), MATCHES) for k in (1, frame_skip)]
     for env in envs:
         for match, seats in enumerate(SEATS):
             env.set_next_seats(match, seats)
@@ -37,15 +38,16 @@ def same_worlds(ours: PlatformFighter, theirs: PlatformFighter, matches: np.ndar
 def test_a_step_is_its_frames(frame_skip):
     (single, several), rng = both(frame_skip), np.random.default_rng(0)
     ended = np.zeros(MATCHES, np.bool_)
-    hits = 0.0
+    hits, milestones = 0.0, 0
     while not ended.all():
         actions = rng.integers(0, 2, (2 * MATCHES, NUM_KEYS), np.int8)
         several.step(actions)
         terms = np.zeros_like(several.reward_terms)
-        over = np.zeros(MATCHES, np.bool_)
+        over, wanted = np.zeros(MATCHES, np.bool_), set()
         for _ in range(frame_skip):
             single.step(actions)
             terms += single.reward_terms * ~over.repeat(2)[:, None]
+            wanted |= {(each.row, each.milestone) for each in single.poll_events() if not over[each.row // 2]}
             over |= (single.terminals | single.truncations)[::2]
         going = ~(ended | over)
         same_worlds(single, several, going)
@@ -54,9 +56,13 @@ def test_a_step_is_its_frames(frame_skip):
         np.testing.assert_array_equal((several.terminals | several.truncations)[::2][~ended], over[~ended])
         rows = going.repeat(2)
         np.testing.assert_array_equal(several.observations[rows], single.observations[rows])
+        reached = {(each.row, each.milestone) for each in several.poll_events()}
+        assert {each for each in reached if counted[each[0]]} == {each for each in wanted if counted[each[0]]}
+        milestones += len(reached)
         hits += float(np.abs(terms[counted, rewards.TERMS.index("damage_interaction")]).sum())
         ended |= over  # from here on the two are in different matches
     assert hits > 0
+    assert milestones > 2
 
 
 def test_figures_are_of_frames_and_lengths_of_steps():
@@ -69,18 +75,6 @@ def test_figures_are_of_frames_and_lengths_of_steps():
     for row in (0, 1):  # both stand idle until the time is up
         assert (ours[row].length, theirs[row].length) == (MAX_FRAMES, -(-MAX_FRAMES // 3))
         assert ours[row].summary["survival_time"] == theirs[row].summary["survival_time"] == MAX_FRAMES / 30
-
-
-def test_milestones_are_reached_once_in_a_step():
-    env = PlatformFighter(Config(frame_skip=60, opponent="based"), 8)
-    env.reset(seed=0)
-    reached = []
-    for _ in range(20):
-        env.step(np.zeros((16, NUM_KEYS), np.int8))
-        step = [(event.row, event.milestone) for event in env.poll_events()]
-        reached += step
-        assert len(step) == len(set(step))
-    assert reached
 
 
 def test_a_film_shows_every_frame_of_the_match_that_an_evaluation_plays():

@@ -92,7 +92,11 @@ class History:
         return self.ring[rows[:, None], places]
 
     def state_dict(self) -> dict[str, Any]:
-        """The ring, its cursor and how much of it is of the present episodes; nothing where there is none."""
+        """The ring, its cursor and how much of it is of the present episodes; nothing where there is none.
+
+        The ring goes on being written: what was saved before a push is restored after it where the same rows are pushed
+        again, as no frame of what the push has overwritten is shown before that.
+        """
         return {} if self.ring is None else {"ring": self.ring, "cursor": self.cursor, "former": self.former}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,4 +104,5 @@ class History:
         if self.ring is not None:
             self.ring = state["ring"].to(self.ring.device)
             self.cursor = int(state["cursor"])
-            self.former = state["former"].to(self.ring.device)
+            whole = torch.full_like(self.former, self.length - 1)  # as rings were that checkpoints of before have
+            self.former = state.get("former", whole).to(self.ring.device)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from policies.actions import Distribution
 from policies.protocol import ActorCritic
 from puffer_envs.contract.vector_env import VectorEnv
 from training.common import texts
@@ -22,7 +23,7 @@ from training.on_policy.rollout import Rollout
 
 
 class Decision(NamedTuple):
-    """What a step of all rows will be stored with once it is known what came of it."""
+    """What a step of all rows will be stored with once it is known what came of it; zeros for those not active."""
 
     seen: Seen
     actions: Tensor  # [N, *action shape]
@@ -82,27 +83,30 @@ class OnPolicy:
         seen, active = self.acting.see(), self.env.active.copy()
         self.decision, state = self._decide(seen, active)
         actions = self.decision.actions
-        # What a guest does is sent and not stored: what is not learned from must only be finite.
+        # What a guest does is sent and not stored.
         sent = actions if self.opponents is None else self.opponents.play(seen, actions, state)
         self.acting.send(self.env.spec.action.to_env(sent.cpu().numpy()))
         self.acting.state = state
 
     def _decide(self, seen: Seen, active: np.ndarray) -> tuple[Decision, Tensor]:
         """What the policy does in the rows that are learned from, zeros in the others; and the recurrent state."""
-        if active.all():
-            distribution, values, state = self.policy.step(seen.given, seen.state, seen.episode_start)
-            actions = distribution.sample(self.generator)
-            return Decision(seen, actions, distribution.log_prob(actions), values, active), state
-        rows = self.acting.to_device(np.flatnonzero(active))
-        distribution, values, state = self.policy.step(seen.given[rows], seen.state[rows], seen.episode_start[rows])
+        rows, distribution, values, state = self._ask(seen, active)
         actions = distribution.sample(self.generator)
 
         def everywhere(made: Tensor) -> Tensor:
-            return made.new_zeros(len(active), *made.shape[1:]).index_copy(0, rows, made)
+            whole = made.new_zeros(len(active), *made.shape[1:])
+            whole[rows] = made
+            return whole
 
-        logprobs = everywhere(distribution.log_prob(actions))
-        decision = Decision(seen, everywhere(actions), logprobs, everywhere(values), active)
-        return decision, seen.state.index_copy(0, rows, state)
+        logprobs, after = everywhere(distribution.log_prob(actions)), seen.state.clone()
+        after[rows] = state
+        return Decision(seen, everywhere(actions), logprobs, everywhere(values), active), after
+
+    def _ask(self, seen: Seen, active: np.ndarray) -> tuple[slice | Tensor, Distribution, Tensor, Tensor]:
+        """The policy's step in the active rows, and which those are; all where none is, for a network needs some."""
+        some = active.any() and not active.all()
+        rows = self.acting.to_device(np.flatnonzero(active)) if some else slice(None)
+        return rows, *self.policy.step(seen.given[rows], seen.state[rows], seen.episode_start[rows])
 
     def learn(self) -> Iterator[dict[str, float]]:
         """Once the decision after a segment is made."""
@@ -128,7 +132,10 @@ class OnPolicy:
         history = self.acting.history.state_dict()
         seen = self.acting.see()
         self.acting.history.load_state_dict(history)
-        return self.policy.step(seen.given, seen.state, seen.episode_start)[1]
+        rows, _, values, _ = self._ask(seen, self.env.active)
+        ahead = values.new_zeros(self.env.num_agents)
+        ahead[rows] = values
+        return ahead
 
     @torch.no_grad()
     def finish(self, theta: np.ndarray) -> Step:

@@ -50,7 +50,8 @@ def parse(
     """
     first = _first_pass(argv, saved)
     game = _game(first.env)
-    base = with_settings(_defaults(first, game), _settings(game.training()), Path(f"defaults of {game.name}"))
+    own = {name: each for name, each in _settings(game.training()).items() if name not in DECISIVE}
+    base = with_settings(_defaults(first, game), own, Path(f"defaults of {game.name}"))
     for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):

@@ -23,12 +23,11 @@ from training.telemetry.logger import RunLogger
 log = logging.getLogger(__name__)
 
 MakePlayer = Callable[[VectorEnv, int], Player]
-Key = tuple[str | int, ...]  # of environments: name of the test, how many, names of settings beside the test's
 
 VIDEO_STEPS = 600  # decisions of a filmed episode at the most
 VIDEO, EVALUATION = 0, 1  # streams of seeds beside those of the training
 BEST_OF = 5  # evaluations whose mean is the figure of the run
-NOTHING: Mapping[str, Any] = {}
+FILM = "film"  # the name of its environment, beside those of the tests
 
 
 class Evaluator:
@@ -42,7 +41,7 @@ class Evaluator:
         self.recent_returns: deque[float] = deque(maxlen=BEST_OF)
         self.best = -np.inf
         self.videos = video.VideoWorker()
-        self.envs: dict[Key, VectorEnv] = {}  # kept between evaluations
+        self.envs: dict[tuple[str, int], VectorEnv] = {}  # kept between evaluations: name of the test, number
 
     @property
     def figure(self) -> float:
@@ -96,7 +95,7 @@ class Evaluator:
         settings = self.config.evaluation
         seed = evaluation_seed(EVALUATION, self.played, self.config.seed)
         try:
-            env = self._env(name, settings.episodes)
+            env = self._env(name, settings.episodes, self.config.evaluation_sets.get(name, {}))
             return play_episodes(make_player, env, settings.max_steps, seed, stop, places=self.game.places, seats=seats)
         except (WorkerError, OSError) as error:
             self._drop(name, settings.episodes, f"evaluation at {step:,}", error)
@@ -105,29 +104,26 @@ class Evaluator:
     def film(self, make_player: MakePlayer, step: int) -> None:
         """Play one episode of a new game, frame by frame into the encoder."""
         name = next(iter(self.config.evaluation_sets))
+        settings, frame_skip = by_single_frames(self.config)
         seed = evaluation_seed(VIDEO, step, self.config.seed)
         try:
-            settings, frame_skip = by_single_frames(self.config)
-            env = self._env(name, 1, settings)
+            env = self._env(FILM, 1, {**self.config.evaluation_sets[name], **settings})
             frames = frames_of_episode(make_player, env, VIDEO_STEPS, seed, frame_skip=frame_skip)
             self.videos.record(frames, self.folder / "videos" / f"rollout_{step}")
         except (WorkerError, OSError) as error:
-            self._drop(name, 1, f"video at {step:,}", error, settings)
+            self._drop(FILM, 1, f"video at {step:,}", error)
 
-    def _env(self, name: str, num_envs: int, settings: Mapping[str, Any] = NOTHING) -> VectorEnv:
-        """Environments outside the training streams, with settings beside those of the test."""
-        key: Key = (name, num_envs, *settings)
+    def _env(self, name: str, num_envs: int, test: Mapping[str, Any]) -> VectorEnv:
+        """Environments outside the training streams, with the settings of a test."""
+        key = name, num_envs
         if key not in self.envs:
-            test = {**self.config.evaluation_sets.get(name, {}), **settings}
             self.envs[key] = make_evaluation_env(self.config, test, num_envs, VIDEO_STEPS)
         return self.envs[key]
 
-    def _drop(
-        self, name: str, num_envs: int, what: str, error: Exception, settings: Mapping[str, Any] = NOTHING
-    ) -> None:
+    def _drop(self, name: str, num_envs: int, what: str, error: Exception) -> None:
         """The next time begins with new processes."""
         log.warning("no %s: %s; training goes on", what, error)
-        env = self.envs.pop((name, num_envs, *settings), None)
+        env = self.envs.pop((name, num_envs), None)
         if env is not None:
             env.close()
 

@@ -28,7 +28,12 @@ class Standing:
 
 def snapshots_of(run: Path) -> dict[int, Path]:
     """The files of the weights that a run has kept for its league, by the decisions that it had made."""
-    return {int(path.stem.removeprefix("snapshot_")): path for path in (run / FOLDER).glob("snapshot_*.pt")}
+    return {step_of(path): path for path in (run / FOLDER).glob("snapshot_*.pt")}
+
+
+def step_of(path: Path) -> int:
+    """Decisions that had been made when a snapshot was taken."""
+    return int(path.stem.removeprefix("snapshot_"))
 
 
 class Pool:

@@ -284,7 +284,7 @@ def _publish(temporary: Path, final: Path) -> None:
 
 def _prune(directory: Path, newest: Path, keep: int) -> None:
     """Drop old checkpoints. What lies beyond the newest step was passed over as damaged: it earns no place."""
-    order = [path for path in checkpoints(directory) if _step(path) <= _step(newest)]
+    order = [path for path in checkpoints(directory) if step_of(path) <= step_of(newest)]
     spared = best(directory)
     for path in order[max(keep, 1) :]:
         if path == spared:
@@ -297,7 +297,8 @@ def _prune(directory: Path, newest: Path, keep: int) -> None:
         _remove(doomed)
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """Decisions that had been made when a checkpoint was saved; -1 of what is none."""
     match = _FOLDER.fullmatch(path.name)
     return int(match[1]) if match else -1
 

@@ -1,4 +1,4 @@
-"""Scripted fighters: which keys they hold, from what they see at the beginning of a step."""
+"""Scripted fighters: which keys they hold, from what they see at the beginning of a frame."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def keys_of(script: int, match: Match, me: int, time: int) -> int:
     """Bits of the keys that a script holds; none where it is "constant".
 
     Args:
-        time: steps of the episode, this one included.
+        time: frames of the match, this one included.
     """
     if script == BASED:
         return _based(match.real[me], match.real[1 - me], match.whole[1 - me, STATE], time)

@@ -1,5 +1,7 @@
 """A policy that asks for a history is given the same rows while it acts and while it learns."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -111,7 +113,7 @@ def test_a_resumed_learner_goes_on_with_its_histories():
     seen = saved["collector"]["rollout"]["seen"]
     assert len(seen) == HISTORY - 1 + 3  # no more than the segment has
     assert seen.untyped_storage().nbytes() == seen.nbytes  # nor is more of it written
-    theirs.load_state_dict(saved, {})
+    theirs.load_state_dict(deepcopy(saved), {})
     for i in range(ENVS):
         other_env.restore(i, env.snapshot(i))
     for _ in range(STEPS):

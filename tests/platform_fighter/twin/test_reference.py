@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.fighter_twin import FighterTwin
+from benchmarks.fighter.twin import FighterTwin
 from puffer_envs.kit import rng
 from puffer_envs.platform_fighter.env import Config, PlatformFighter
 from tests.reference.platform_fighter import scripted

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from puffer_envs.kit import rng
-from tests.platform_fighter.matches import GROUND_1, alone, match_of, press, stream
-from tests.platform_fighter.scenes import keys_of
+from tests.platform_fighter.twin.matches import GROUND_1, alone, match_of, press, stream
+from tests.platform_fighter.twin.scenes import keys_of
 from tests.reference.platform_fighter import scripted
 from tests.reference.platform_fighter.attacks import MoveType
 from tests.reference.platform_fighter.match import WEIGHTS, Match

@@ -1,4 +1,4 @@
-"""Whether a fighter goes by what its opponent did before: ``python -m benchmarks.fighter_encoder RUN``.
+"""Whether a fighter goes by what its opponent did before: ``python -m benchmarks.fighter.encoder RUN``.
 
 Its network is shown the opponent's present step as it is, and the steps before it as they were (``intact``), in an
 order drawn anew for each decision (``shuffled``), of another match (``another``) or as the present one (``none``). A
@@ -7,7 +7,9 @@ policy to which they matter wins less where they are wrong.
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from training import evaluate
 from training.common.acting import Seen
 from training.on_policy.runner import ActorCriticPlayer
 from training.run.preflight import UserError
+from training.store.checkpoint import CheckpointError
 
 CPU = torch.device("cpu")
 WAYS = ("intact", "shuffled", "another", "none")
@@ -37,9 +40,11 @@ def disturbed(given: Tensor, way: str, generator: torch.Generator) -> Tensor:
 
 
 class Disturbed(ActorCriticPlayer):
-    """Is shown wrong histories."""
+    """Is shown wrong histories, in one of `WAYS`."""
 
-    way = "intact"
+    def __init__(self, policy: Any, way: str, env: VectorEnv, seed: int) -> None:
+        super().__init__(env, policy, False, seed, CPU)
+        self.way = way
 
     def choose(self, seen: Seen) -> np.ndarray:
         return super().choose(seen._replace(given=disturbed(seen.given, self.way, self.generator)))
@@ -60,16 +65,11 @@ def main() -> None:
         config = evaluate.load_settings(folder, [], parser)
         policy, _, step = evaluate.load_policy(config, evaluate.find_checkpoint(folder, args.checkpoint, config))
         seat, rival = evaluate.opponent(args.opponent, config, args.runs_dir, False, CPU)
-    except UserError as error:
+    except (UserError, CheckpointError) as error:
         parser.error(str(error))
     for way in WAYS:
-
-        def play(env: VectorEnv, seed: int, way: str = way) -> Disturbed:
-            player = Disturbed(env, policy, False, seed, CPU)
-            player.way = way
-            return player
-
-        played = evaluate.play_test(evaluate.both(play, rival), config, {}, args.episodes, seats=(LEARNER, seat))
+        play = evaluate.both(partial(Disturbed, policy, way), rival)
+        played = evaluate.play_test(play, config, {}, args.episodes, seats=(LEARNER, seat))
         won = sum(bool(episode.summary["won"]) for episode, _ in played)
         row = {"run": args.run, "step": step, "opponent": args.opponent, "history": way, "episodes": len(played)}
         row |= {"won": won / len(played), "won_95": round(evaluate.wilson(won, len(played)), 3)}

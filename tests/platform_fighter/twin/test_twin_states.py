@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tests.platform_fighter.matches import GROUND_1, alone, match_of, press, states
-from tests.platform_fighter.scenes import keys_of
+from tests.platform_fighter.twin.matches import GROUND_1, alone, match_of, press, states
+from tests.platform_fighter.twin.scenes import keys_of
 from tests.reference.platform_fighter.attacks import MOVES, MoveType
 from tests.reference.platform_fighter.capsules import PIXEL, Capsule
 from tests.reference.platform_fighter.rules import LEFT, RIGHT, State

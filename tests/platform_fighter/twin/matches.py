@@ -3,7 +3,7 @@
 import numpy as np
 
 from puffer_envs.kit import rng
-from tests.platform_fighter.scenes import keys_of
+from tests.platform_fighter.twin.scenes import keys_of
 from tests.reference.platform_fighter.match import Match
 from tests.reference.platform_fighter.rules import PUNCH, RIGHT, State
 

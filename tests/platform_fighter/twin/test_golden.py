@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.platform_fighter.scenes import DRIVERS, Driver, press
+from tests.platform_fighter.twin.scenes import DRIVERS, Driver, press
 from tests.reference.platform_fighter.rules import HAMMER, PUNCH, SPEAR, State
 
 NEAR = 0.02

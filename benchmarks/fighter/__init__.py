@@ -1,0 +1,1 @@
+"""Measurements of the platform fighter beside its speed."""
