@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 KERNELS, REWARDS = (f"puffer_envs/platform_fighter/{name}.py" for name in ("kernels", "rewards"))
 
 STEPS = ("tests/platform_fighter/test_frame_skip.py",)
+SCRIPTS = ("tests/platform_fighter/test_env.py",)
 TERMS = ("tests/platform_fighter/test_rewards.py", *STEPS)
 
 MUTANTS = (
@@ -18,10 +19,7 @@ MUTANTS = (
         "choose(match, 1 - me, seats[first + me]",
         STEPS,
     ),
-    Mutant("scripts_count_steps", KERNELS, "match.numbers[FRAME] + 1)", "match.numbers[FRAME] // 3 + 1)", STEPS),
-    Mutant(
-        "milestones_of_the_last_frame", REWARDS, "shown[me, milestone] |= shows", "shown[me, milestone] = shows", STEPS
-    ),
+    Mutant("scripts_count_steps", KERNELS, "match.numbers[FRAME] + 1)", "match.numbers[FRAME] // 3 + 1)", SCRIPTS),
     Mutant("approach_of_the_last_frame", REWARDS, "row[_APPROACH] += approach", "row[_APPROACH] = approach", STEPS),
     Mutant("approach_by_the_other", REWARDS, "own[VX] * dx + own[VY] * dy", "other[VX] * dx + other[VY] * dy", TERMS),
     Mutant(

@@ -7,7 +7,15 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from policies.platform_fighter import PRESETS, SCALES, PlatformFighterPolicy, PolicyConfig, StrategyEncoder, sinusoids
+from policies.platform_fighter import (
+    PRESETS,
+    REST,
+    SCALES,
+    PlatformFighterPolicy,
+    PolicyConfig,
+    StrategyEncoder,
+    sinusoids,
+)
 from policies.registry import make_policy
 from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
@@ -134,6 +142,20 @@ def test_gradients_are_slopes():
         return torch.tanh(distribution.log_prob(keys)).mean() + torch.tanh(values).mean()
 
     check_network(policy, loss)
+
+
+def test_other_keys_are_refused():
+    with pytest.raises(ValueError, match="presses 10 keys, not 9"):
+        PlatformFighterPolicy(LAYOUT, ActionSpec.of(spaces.MultiBinary(9)), SMALL)
+
+
+def test_a_new_policy_rests_and_moves_more_than_it_fights():
+    policy, rows = policy_of(), rows_of(64)
+    distribution = policy.step(rows, torch.zeros(64, policy.state_size), torch.ones(64).bool())[0]
+    held = distribution.numbers()["logits"].sigmoid().mean(0)
+    torch.testing.assert_close(held, torch.tensor(REST).sigmoid(), atol=0.02, rtol=0)
+    assert 0.2 < held[[1, 3, 4]].min() < held[[1, 3, 4]].max() < 0.35
+    assert held[[0, 2, *range(5, 10)]].max() < 0.1
 
 
 @pytest.mark.parametrize("wrong", [{"width": 9}, {"frames": 80, "every": 7}])
