@@ -37,11 +37,14 @@ def read_curve(folder: Path) -> Curve:
     for name in ("metrics.jsonl", "timing.jsonl"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is no run with figures: it has no {name}")
-    evaluations, league = [], {}
+    evaluations, matches, league = [], [], {}
     for line in read_jsonl(folder / "metrics.jsonl"):
         league |= {name: figure for name, figure in line.items() if name.startswith("league/")}
         if "eval/return_last5" in line:
             evaluations.append(line | league)
+        elif "league/rating" in line:
+            matches.append({"step": line["step"], **league})
+    evaluations = evaluations or matches  # of a league that was not evaluated its matches tell
     if not evaluations:
         raise ValueError(f"{folder} has no evaluations yet: there is nothing to draw")
     timing = read_jsonl(folder / "timing.jsonl")
