@@ -115,7 +115,9 @@ def refuse(unknown: Sequence[str], base: Any, command: str, more: Iterable[str] 
         others = {each.flag for name, group in groups.items() for each in ranges.settings(group, (name,))}
         if algo != base.algo and flag in others:
             raise UserError(f"{flag} is a setting of --algo {algo}, and this is {base.algo}: leave it out")
-    flags = [*(each.flag for each in ranges.settings(base)), *more]
+    flags = list(more)
+    for each in ranges.settings(base):  # a table has a flag for each of its names, and is none itself
+        flags += [f"{each.flag}.{name}" for name in each.value] if isinstance(each.value, dict) else [each.flag]
     meant = nearest(flag, flags)
     hint = f"did you mean {meant}? " if meant else ""
     raise UserError(f"there is no {flag}: {hint}{command} --help tells of all")

@@ -60,6 +60,7 @@ def test_a_group_that_there_is_not():
         (["--learner.gama", ".9"], "did you mean --learner.gamma?"),
         (["--num-env", "4"], "did you mean --num-envs?"),
         (["--reward_badge", "4"], "did you mean --env.reward-badge?"),
+        (["--env", "platform_fighter", "--selfplay.scripts", "based", "0"], "did you mean --selfplay.scripts.based?"),
         (["--frobnicate"], "there is no --frobnicate: python -m train_big --help"),
         (["twice"], "there is no twice"),
     ],
