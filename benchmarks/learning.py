@@ -16,6 +16,7 @@ import numpy as np
 from training.telemetry.records import read_jsonl
 
 LAST = 5  # evaluations whose mean is the figure of a run
+POINTS = 40  # of a curve of log lines, at the most
 
 
 class Curve(NamedTuple):
@@ -44,7 +45,8 @@ def read_curve(folder: Path) -> Curve:
             evaluations.append(line | league)
         elif "league/rating" in line:
             matches.append({"step": line["step"], **league})
-    evaluations = evaluations or matches  # of a league that was not evaluated its matches tell
+    # Of a league that was not evaluated its matches tell
+    evaluations = evaluations or matches[:: -(-len(matches) // POINTS) or 1]
     if not evaluations:
         raise ValueError(f"{folder} has no evaluations yet: there is nothing to draw")
     timing = read_jsonl(folder / "timing.jsonl")

@@ -140,8 +140,8 @@ class PlatformFighterPolicy(ActorCritic):
         return self.actor(known), self.critic(known)[..., 0]
 
     def _seen(self, rows: Tensor) -> Tensor:
-        """The present in the light of the opponent's strategy: ``[B, H, 64] -> [B, hidden]``."""
-        fighters = rows.unflatten(-1, (2, FIELDS))
+        """The present in the light of the opponent's strategy: ``[B, H, 64]``, or ``[B, 64]`` -> ``[B, hidden]``."""
+        fighters = rows.reshape(rows.shape[0], -1, 2, FIELDS)
         present = self.present(self._present(fighters[:, -1]))
         if self.config.chunk and torch.is_grad_enabled():
             # What lies between is calculated once more for the gradient: of 30 tokens in six layers it is 2.3 MB a row.

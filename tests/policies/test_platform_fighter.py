@@ -83,6 +83,17 @@ def test_steps_are_the_sequence():
         torch.testing.assert_close(one.log_prob(keys[t]), distribution.log_prob(keys)[t], rtol=1e-4, atol=1e-5)
 
 
+def test_it_can_do_without_a_past():
+    """Then it is shown rows as they are, as any network that asks for one frame."""
+    torch.manual_seed(0)
+    policy = policy_of(replace(SMALL, frames=1, every=1))
+    rows, first = rows_of(5, 3, frames=1)[:, :, 0], torch.zeros(5, 3, dtype=torch.bool)
+    _, values = policy.sequence(rows, torch.zeros(3, policy.state_size), first)
+    _, value, _ = policy.step(rows[0], torch.zeros(3, policy.state_size), first[0])
+    assert (policy.history, values.shape) == (1, (5, 3))
+    torch.testing.assert_close(values[0], value)
+
+
 def test_what_the_opponent_did_matters_and_when():
     torch.manual_seed(0)
     policy = policy_of()
