@@ -99,14 +99,15 @@ class PlatformFighter(BatchedEnv):
         self.signals = np.zeros((num_envs, 2, NUM_SIGNALS))
         self.facts = np.zeros((self.num_agents, NUM_FACTS))
         self.next_seats[1::2] = OPPONENTS.index(config.opponent)
-        self._shown = np.zeros((self.num_agents, len(MILESTONES)), np.bool_)  # milestones, in the step
+        self._reached = np.zeros((self.num_agents, len(MILESTONES)), np.bool_)  # milestones, in the step
+        self._any_reached = False
 
     # -- a step ----------------------------------------------------------------------------------------------------
     def play_scripts(self, rows: np.ndarray, scripts: np.ndarray) -> None:
         """`kernels.play` does, in every frame."""
 
     def act(self) -> None:
-        kernels.play(
+        self._any_reached = kernels.play(
             self.state,
             self.signals,
             self.rng,
@@ -119,13 +120,16 @@ class PlatformFighter(BatchedEnv):
             self.facts,
             self.terminals,
             self.truncations,
-            self._shown,
+            self.milestones_held,
+            self._reached,
         )
 
     def score(self) -> None:
         """The terms are written; what is left are the milestones."""
-        for row, milestone in np.argwhere(self._shown & ~self.milestones_held).tolist():
-            self.reach(row, milestone)
+        if self._any_reached:
+            for row, milestone in np.argwhere(self._reached).tolist():
+                self.reach(row, milestone)
+            self._reached[:] = False
 
     def finish(self) -> None:
         """`kernels.play` has said who ends."""

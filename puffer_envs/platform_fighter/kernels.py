@@ -72,8 +72,9 @@ def play(
     facts: np.ndarray,
     terminals: np.ndarray,
     truncations: np.ndarray,
-    shown: np.ndarray,
-) -> None:
+    held: np.ndarray,
+    reached: np.ndarray,
+) -> bool:
     """A step of all matches: ``frame_skip`` frames, fewer where a match ends.
 
     Args:
@@ -81,9 +82,13 @@ def play(
         seats: int8 [2 E], scripts by their places in `config.OPPONENTS`; all below have their keys from ``actions``.
         terms: float32 [2 E, K], zeros; written.
         facts: float64 [2 E, NUM_FACTS]; written like ``terminals`` and ``truncations``, bool [2 E].
-        shown: bool [2 E, M], written: milestones that a fighter shows in any of the frames.
+        held: bool [2 E, M], milestones.
+        reached: bool [2 E, M], all False; written: those that a fighter shows in any of the frames and does not hold.
+
+    Returns:
+        whether any milestone was reached.
     """
-    shown[:] = False
+    any_reached = False
     for env in range(state.numbers.shape[0]):
         match, first = match_of(state, signals, streams, env), 2 * env
         both = slice(first, first + 2)
@@ -95,10 +100,11 @@ def play(
             late = not over and match.numbers[FRAME] >= max_steps
             rewards.score(match, terms[both])
             rewards.note(match, facts[both])
-            rewards.show(match, shown[both])
+            any_reached |= rewards.reach(match, held[both], reached[both])
             terminals[both], truncations[both] = over, late
             if over or late:
                 break
+    return any_reached
 
 
 @kernel

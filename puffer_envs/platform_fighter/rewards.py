@@ -102,11 +102,14 @@ def note(match: Match, facts: np.ndarray) -> None:
 
 
 @kernel
-def show(match: Match, shown: np.ndarray) -> None:
-    """Mark the milestones that the fighters show in a frame in ``shown``, bool [2, M]."""
+def reach(match: Match, held: np.ndarray, reached: np.ndarray) -> bool:
+    """Mark the milestones that the fighters show in a frame and do not hold; both arrays bool [2, M]. Whether any."""
+    found = False
     for me in range(2):
         for milestone in range(MILESTONES):
-            shown[me, milestone] |= shows(match, me, milestone)
+            if not held[me, milestone] and shows(match, me, milestone):
+                reached[me, milestone] = found = True
+    return found
 
 
 @inlined_kernel
