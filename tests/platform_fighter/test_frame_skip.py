@@ -10,8 +10,11 @@ from puffer_envs.platform_fighter import rewards
 from puffer_envs.platform_fighter.config import BASED, RANDOM, Config
 from puffer_envs.platform_fighter.env import PlatformFighter
 from puffer_envs.platform_fighter.state import NUM_KEYS, State
+from training import evaluate
 from training.evaluation.episodes import frames_of_episode
 from training.on_policy.runner import ActorCriticPlayer
+from training.run import cli
+from training.run.preflight import UserError
 
 MATCHES, MAX_FRAMES = 4, 500
 SEATS = ((LEARNER, LEARNER), (LEARNER, BASED), (RANDOM, BASED), (BASED, RANDOM))
@@ -103,3 +106,11 @@ def test_a_film_shows_every_frame_of_the_match_that_an_evaluation_plays():
 def test_a_step_has_frames(bad):
     with pytest.raises(ValueError, match=f"frame_skip is {bad}; it must be at least 1"):
         PlatformFighter(Config(frame_skip=bad), 1)
+
+
+def test_rivals_decide_at_one_pace(tmp_path):
+    ours, theirs = (cli.parse(["--env", "platform_fighter", "--env.frame-skip", skip]) for skip in "31")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.toml").write_text(cli.to_toml(theirs))
+    with pytest.raises(UserError, match="'other' decides every 1 frames, and this every 3"):
+        evaluate.opponent("other", ours, tmp_path, False, torch.device("cpu"))
