@@ -12,6 +12,7 @@ from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
 
 TABLE: dict[str, str] = {
+    "dodge": "puffer_envs.dodge.game:GAME",
     "platform_fighter": "puffer_envs.platform_fighter.game:GAME",
     "pokemon_red": "puffer_envs.pokemon_red.game:GAME",
     "territory": "puffer_envs.territory.game:GAME",

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 
 from puffer_envs.kit import draw
+from puffer_envs.kit.canvas import Canvas, Colour, Point, box, capsule, ring
 from puffer_envs.platform_fighter import moves as m
-from puffer_envs.platform_fighter.canvas import Canvas, Colour, Point, box, capsule, ring
 from puffer_envs.platform_fighter.config import (
     DANGER_Y,
     DT,

@@ -1,4 +1,4 @@
-"""Smooth shapes on a float image, in the units of the game: what a picture of a match is drawn with."""
+"""Smooth shapes on a float image, in the units of the game: what pictures are drawn with."""
 
 from typing import NamedTuple
 

@@ -1,0 +1,1 @@
+"""Dodge: its rules against the twin, its pictures, its records."""
