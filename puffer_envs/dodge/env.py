@@ -173,7 +173,7 @@ class Dodge(BatchedEnv):
         world.restore(self.state, env, data, self.rules)
 
     def row_arrays(self) -> dict[str, np.ndarray]:
-        drawn = {} if self._picture is None else {"drawn": self._picture.drawn, "count": self._picture.count}
+        drawn = {} if self._picture is None else {"drawn": self._picture.drawn, "discs": self._picture.discs}
         return {"facts": self.facts} | drawn
 
     # -- what it says of itself --------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class Picture(NamedTuple):
     colours: np.ndarray  # uint8 [3, C], of the thrower, a ball and the player
     radii: np.ndarray  # int64 [3], pixels
     drawn: np.ndarray  # int16 [N, MAX_BALLS + 2, 3]: row, column and radius of the discs in a row's picture
-    count: np.ndarray  # int16 [N], of them
+    discs: np.ndarray  # int16 [N], how many these are
 
 
 def picture(config: Config, num_rows: int) -> Picture:
@@ -73,7 +73,7 @@ def picture(config: Config, num_rows: int) -> Picture:
         colours=np.array(shades),
         radii=np.array([int(radius * n / (2 * WORLD)) for radius in (THROWER_RADIUS, BALL_RADIUS, PLAYER_RADIUS)]),
         drawn=np.zeros((num_rows, MAX_BALLS + 2, 3), np.int16),
-        count=np.full(num_rows, NOTHING_DRAWN, np.int16),
+        discs=np.full(num_rows, NOTHING_DRAWN, np.int16),
     )
 
 
@@ -105,7 +105,7 @@ def draw_rows(state: State, picture: Picture, out: np.ndarray, rows: np.ndarray)
     for i in range(rows.size):
         row = rows[i]
         _erase(picture, out[row], row)
-        picture.count[row] = 0
+        picture.discs[row] = 0
         if state.numbers[row, WAITS]:
             _place(picture, out[row], row, 0, state.thrower[row])
         for ball in range(state.numbers[row, NUM_BALLS]):
@@ -116,12 +116,12 @@ def draw_rows(state: State, picture: Picture, out: np.ndarray, rows: np.ndarray)
 @inlined_kernel
 def _erase(picture: Picture, image: np.ndarray, row: int) -> None:
     channels, n, _ = picture.background.shape
-    if picture.count[row] == NOTHING_DRAWN:
+    if picture.discs[row] == NOTHING_DRAWN:
         for channel in range(channels):
             for i in range(n):
                 for j in range(n):
                     image[(channel * n + i) * n + j] = picture.background[channel, i, j]
-    for disc in range(picture.count[row]):
+    for disc in range(picture.discs[row]):
         at = picture.drawn[row, disc]
         top, left, radius = int(at[0]), int(at[1]), int(at[2])
         for channel in range(channels):
@@ -143,6 +143,6 @@ def _place(picture: Picture, image: np.ndarray, row: int, kind: int, body: np.nd
             if (i - top) * (i - top) + (j - left) * (j - left) <= radius * radius:
                 for channel in range(channels):
                     image[(channel * n + i) * n + j] = picture.colours[kind, channel]
-    at = picture.drawn[row, picture.count[row]]
+    at = picture.drawn[row, picture.discs[row]]
     at[0], at[1], at[2] = top, left, radius
-    picture.count[row] += 1
+    picture.discs[row] += 1

@@ -1,7 +1,8 @@
-"""A picture of one arena, seen from behind the player: balls with their shadows and the way they came, and the clock."""
+"""A picture of one arena, seen from behind the player: balls with shadows and the way they came, the clock."""
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,13 +31,8 @@ TRAIL = 14  # steps of a ball's way that are shown behind it
 NEAR = 1.0  # nothing nearer to the eye is drawn
 
 FLOOR, FLOOR_LINE, ZONE, ZONE_EDGE = (24, 27, 42), (36, 41, 62), (38, 52, 84), (226, 208, 92)
-BALL, HOT, PLAYER, PLAYER_LIGHT, THROWER = (
-    (236, 66, 62),
-    (255, 196, 120),
-    (70, 160, 255),
-    (196, 226, 255),
-    (255, 150, 40),
-)
+BALL, HOT, THROWER = (236, 66, 62), (255, 196, 120), (255, 150, 40)
+PLAYER, PLAYER_LIGHT = (70, 160, 255), (196, 226, 255)
 SHADOW, PAPER, FAINT = (8, 9, 16), (240, 242, 248), (150, 158, 180)
 
 
@@ -82,7 +78,7 @@ def _line(canvas: Canvas, start: tuple[float, ...], end: tuple[float, ...], widt
     """On the floor, thick as it is seen from afar, in pieces, since a capsule has one width."""
     pieces = 12
     points = [_seen(*(a + (b - a) * i / pieces for a, b in zip(start, end, strict=True))) for i in range(pieces + 1)]
-    for one, other in zip(points, points[1:], strict=False):
+    for one, other in pairwise(points):
         if one is not None and other is not None:
             capsule(canvas, one[0], other[0], width * one[1] / 2, colour)
 
