@@ -1,8 +1,10 @@
 """What a learner may ask of a network."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from policies.actions import Distribution
+from policies.actions import Distribution, SquashedGaussian
 
 
 class Network(nn.Module):
@@ -17,6 +19,13 @@ class Network(nn.Module):
     history = 1  # H
     history_every = 1  # decisions from one frame that is shown to the next
     history_field = ""  # field of the row that is a frame; "": the whole row
+
+    config: Any  # its options
+
+    @property
+    def bytes_of_a_row(self) -> int:
+        """What an update of PPO remembers of a row between the layers, with its gradients."""
+        return self.config.bytes_of_a_row
 
     @property
     def reach(self) -> int:
@@ -47,6 +56,28 @@ class QNetwork(Network):
 
     def sequence(self, features: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
         """T decisions: ``[T, B, F], [B, state_size], bool [T, B] -> q [T, B, A], state``."""
+        raise NotImplementedError
+
+
+class SoftActorCritic(Network):
+    """An actor of bounded actions and two critics over the features of one encoder. It has no recurrent state."""
+
+    state_size = 0
+
+    def encode(self, given: Tensor) -> Tensor:
+        """Rows ``[B, R]``, or histories of them ``[B, H, R]`` -> features ``[B, F]``."""
+        raise NotImplementedError
+
+    def act(self, features: Tensor) -> SquashedGaussian:
+        """``[B, F]`` -> distribution of ``[B]``."""
+        raise NotImplementedError
+
+    def judge(self, features: Tensor, actions: Tensor) -> Tensor:
+        """``[B, F], [B, *action shape]`` -> what both critics expect ``[2, B]``."""
+        raise NotImplementedError
+
+    def actor_parameters(self) -> list[nn.Parameter]:
+        """What `act` has of its own: the encoder learns from the critics alone."""
         raise NotImplementedError
 
 

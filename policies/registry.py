@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from puffer_envs.contract.actions import ActionSpec
     from puffer_envs.contract.layout import ObsLayout
 
-# name -> (module, class). The module also has PRESETS: model size -> frozen dataclass of the network's options.
-TABLE = {
-    "platform_fighter": ("policies.platform_fighter", "PlatformFighterPolicy"),
-    "pokemon_red": ("policies.pokemon_red", "PokemonRedPolicy"),
-    "territory": ("policies.territory", "TerritoryPolicy"),
-    "voxel_swarm": ("policies.voxel_swarm", "VoxelSwarmPolicy"),
-    "generic": ("policies.generic", "GenericPolicy"),
+# name -> (module, class of each learner). The module also has PRESETS: model size -> frozen dataclass of the network's
+# options.
+TABLE: dict[str, tuple[str, dict[str, str]]] = {
+    "platform_fighter": ("policies.platform_fighter", {"ppo": "PlatformFighterPolicy"}),
+    "pokemon_red": ("policies.pokemon_red", {"dqn": "PokemonRedPolicy"}),
+    "territory": ("policies.territory", {"ppo": "TerritoryPolicy"}),
+    "voxel_swarm": ("policies.voxel_swarm", {"ppo": "VoxelSwarmPolicy"}),
+    "generic": ("policies.generic", {"ppo": "GenericPolicy", "dqn": "GenericQ", "sac": "GenericSoft"}),
 }
 GENERIC = "generic"  # the network of games that have none of their own
 
@@ -30,13 +31,29 @@ def preset(name: str | None, model_size: str) -> Any:
     return _module(name).PRESETS[_known(f"model size of {name}", model_size, _module(name).PRESETS)]
 
 
-def build(name: str | None, layout: "ObsLayout", action: "ActionSpec", config: Any) -> Any:
-    """Build the network ``name`` (None: the generic one) with the options ``config``, as `preset` gives them."""
+def build(name: str | None, layout: "ObsLayout", action: "ActionSpec", config: Any, algo: str | None = None) -> Any:
+    """Build the network ``name`` (None: the generic one) with the options ``config``, as `preset` gives them.
+
+    Args:
+        algo: the learner that it is for; None: the first that it has a form for.
+
+    Raises:
+        ValueError: it has no form for the learner.
+    """
     name = name or GENERIC
-    return getattr(_module(name), TABLE[name][1])(layout, action, config)
+    forms = TABLE[name][1]
+    form = forms[_known(f"learner of network {name}", algo or next(iter(forms)), forms)]
+    return getattr(_module(name), form)(layout, action, config)
 
 
-def make_policy(name: str | None, layout: "ObsLayout", action: "ActionSpec", model_size: str, **overrides: Any) -> Any:
+def make_policy(
+    name: str | None,
+    layout: "ObsLayout",
+    action: "ActionSpec",
+    model_size: str,
+    algo: str | None = None,
+    **overrides: Any,
+) -> Any:
     """Build the network ``name`` of a preset size, with single options of the preset replaced by ``overrides``.
 
     Raises:
@@ -46,7 +63,7 @@ def make_policy(name: str | None, layout: "ObsLayout", action: "ActionSpec", mod
     options = [field.name for field in fields(config)]
     for option in overrides:
         _known(f"option of policy {name}", option, options)
-    return build(name, layout, action, replace(config, **overrides))
+    return build(name, layout, action, replace(config, **overrides), algo)
 
 
 def _module(name: str) -> ModuleType:

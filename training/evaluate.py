@@ -36,6 +36,7 @@ from training.common.ledger import facts
 from training.evaluation.episodes import evaluation_seed, frames_of_episode, play_episodes
 from training.evaluation.video import VideoError, write_video
 from training.off_policy.dqn import QPlayer
+from training.off_policy.sac import SoftPlayer
 from training.on_policy.runner import ActorCriticPlayer
 from training.run import cli, machine
 from training.run.config import RunConfig
@@ -160,7 +161,7 @@ def load_policy(config: RunConfig, path: Path) -> tuple[Network, EnvSpec, int]:
         spec = game.spec(config.game)
     except ValueError as error:  # of a file or a setting
         raise UserError(str(error)) from error
-    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
+    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo)
     try:
         if path.is_file():
             policy.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
@@ -180,6 +181,8 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     policy: Any = load_policy(config, path)[0].to(device)
     if config.algo == "ppo":
         return lambda env, seed: ActorCriticPlayer(env, texts.read(policy, env.spec.texts), likeliest, seed, device)
+    if config.algo == "sac":
+        return lambda env, seed: SoftPlayer(env, policy, likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
 
 

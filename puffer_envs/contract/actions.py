@@ -53,6 +53,17 @@ class ActionSpec:
         return math.prod(self.shape)
 
     @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """`low` and `high` of a Box.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if self.low is None or self.high is None:
+            raise ValueError(f"actions that are {self.kind} have no bounds")
+        return self.low, self.high
+
+    @property
     def num_inputs(self) -> int:
         """Numbers that the distribution of one action is made from: logits, a Box's means."""
         return self.size if self.kind in ("multi_binary", "box") else sum(self.parts)

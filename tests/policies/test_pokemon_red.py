@@ -138,7 +138,8 @@ def test_errors_name_what_is_valid(layout):
 
 @pytest.mark.parametrize("name", registry.TABLE)
 def test_the_table_holds(name):
-    module_name, class_name = registry.TABLE[name]
-    module = __import__(module_name, fromlist=[class_name])
-    assert hasattr(module, class_name)
+    module_name, forms = registry.TABLE[name]
+    module = __import__(module_name, fromlist=["*"])
+    assert forms
+    assert all(hasattr(module, form) for form in forms.values())
     assert hasattr(module, "PRESETS")

@@ -58,3 +58,42 @@ class DQNConfig:
     """Epsilon of a row that is bored."""
     epsilon_ramp: Annotated[int, Ge(0)] = 100_000
     """Decisions over which epsilon falls from 1 to its place on the ladder."""
+
+
+@dataclass(frozen=True)
+class SACConfig:
+    """Soft actor-critic."""
+
+    gamma: Annotated[float, Interval(ge=0, le=1)] = 0.99
+    """Discount a step."""
+    n_step: Annotated[int, Ge(1)] = 1
+    """Steps of reward before the target bootstraps."""
+    batch_size: Annotated[int, Ge(1)] = 256
+    """Transitions an update trains on; `--batch-size` sets it too."""
+    replay_ratio: Annotated[float, Ge(0)] = 64.0
+    """Trained transitions for each decision of an environment: `batch_size` times the updates for each decision."""
+    replay_size: Annotated[int, Ge(0)] = 0
+    """Records kept; 0 takes 200,000 for slim and 400,000 for large."""
+    learning_starts: Annotated[int, Ge(0)] = 5_000
+    """Decisions before the first update, which are drawn from all actions alike."""
+    learning_rate: Annotated[float, Interval(gt=0, le=1)] = 3e-4
+    """Learning rate of Adam for the actor and the temperature."""
+    critic_learning_rate: Annotated[float, Interval(gt=0, le=1)] = 1e-3
+    """Learning rate of Adam for the critics and the encoder."""
+    tau: Annotated[float, Interval(ge=0, le=1)] = 0.005
+    """The target networks move by this fraction at each update."""
+    alpha: Annotated[float, Gt(0)] | Literal["auto"] = "auto"
+    """What a unit of entropy is worth; auto is learned."""
+    target_entropy: float | Literal["auto"] = "auto"
+    """Entropy that a learned alpha aims at, of actions from -1 to 1; auto is minus their number."""
+    reward_scale: Annotated[float, Gt(0)] = 1.0
+    """What rewards are multiplied by before they are learned from."""
+
+    # No memory to warm up, and transitions by themselves: what `protocol.ReplaySettings` asks beside.
+    @property
+    def burn_in(self) -> int:
+        return 0
+
+    @property
+    def sequence(self) -> int:
+        return 1

@@ -118,7 +118,7 @@ class SequenceReplay:
         at = self._advance(streams, rows, state)
         pick, _ = at
         self.episode_start[at] = episode_start[pick]
-        self.actions[at] = actions[pick].to(self.actions.dtype)
+        self.actions[at] = actions[pick].to(self.actions.dtype).reshape(self.actions[at].shape)
         self.rewards[at] = rewards[pick]
         self.terminal[at] = terminal[pick]
         self.truncated[at] = False

@@ -14,8 +14,10 @@ from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
 from training.common.learner import Learner
 from training.off_policy.dqn import DQN
+from training.off_policy.protocol import Algorithm
 from training.off_policy.replay import stream_length
 from training.off_policy.runner import OffPolicy
+from training.off_policy.sac import SAC
 from training.on_policy.runner import OnPolicy
 from training.run import cli, machine, preflight, resuming
 from training.run.config import RunConfig
@@ -50,7 +52,7 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
     spec = _tried(lambda: game.spec(config.game))
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
-    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy)
+    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo)
     _check_minibatches(config, spec, policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     saved = resuming.saved(config) if config.resume else None
@@ -74,14 +76,13 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
 def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.device, lock: RunLock) -> Run:
     seeds = np.random.SeedSequence(config.seed, spawn_key=(3,)).generate_state(4).tolist()
     learner: Learner
-    if config.algo == "dqn":
-        folder = config.runs_dir / config.run_name / "replay"
+    if config.off_policy:
         learner = OffPolicy(
             config.learner,
             config.intrinsic,
             env,
-            DQN(policy, config.learner, device),
-            folder,
+            _algorithm(config, env, policy, seeds[3], device),
+            config.runs_dir / config.run_name / "replay",
             seed=config.seed,
             sampling=seeds[1],
             test_epsilon=config.evaluation.epsilon,
@@ -101,6 +102,12 @@ def _assemble(config: RunConfig, env: VectorEnv, policy: Any, device: torch.devi
         agents_per_env=env.spec.agents_per_env,
     )
     return Run(config, device, env, learner, manager, lock)
+
+
+def _algorithm(config: RunConfig, env: VectorEnv, policy: Any, seed: int, device: torch.device) -> Algorithm:
+    if config.algo == "sac":
+        return SAC(policy, config.learner, env.spec.action, seed, device)
+    return DQN(policy, config.learner, device)
 
 
 def _league(config: RunConfig, env: VectorEnv, policy: Any, seed: int, device: torch.device) -> League | None:
@@ -161,7 +168,7 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.devi
         records=records,
         record_bytes=record_bytes * on_host,
         parameters=parameters,
-        update=_update_bytes(config, records) * on_host,
+        update=_update_bytes(config, records, policy) * on_host,
         environments=_environment_bytes(config),
     )
     disk = preflight.predict_disk(
@@ -186,17 +193,17 @@ def _preflight(config: RunConfig, spec: EnvSpec, policy: Any, device: torch.devi
 def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
     """Decisions that the learner holds, in the replay or in a segment, and the bytes of each."""
     rows = config.num_envs * spec.agents_per_env
-    if config.algo == "dqn":
+    if config.off_policy:
         share_of_state = 4 * policy.state_size // 8
         return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
     return rows * config.learner.num_steps, spec.layout.nbytes + 32
 
 
-def _update_bytes(config: RunConfig, records: int) -> int:
-    """What PPO's network remembers of a minibatch, forwards and backwards; a Q-network's batch is next to nothing."""
-    if config.algo == "dqn":
+def _update_bytes(config: RunConfig, records: int, policy: Any) -> int:
+    """What PPO's network remembers of a minibatch, forwards and backwards; a replay's batch is next to nothing."""
+    if config.off_policy:
         return 0
-    return records // config.learner.num_minibatches * config.policy.bytes_of_a_row
+    return records // config.learner.num_minibatches * policy.bytes_of_a_row
 
 
 def _environment_bytes(config: RunConfig) -> int:

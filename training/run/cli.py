@@ -19,7 +19,7 @@ from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import Game
 from training.common.intrinsic import IntrinsicConfig
-from training.off_policy.config import DQNConfig
+from training.off_policy.config import DQNConfig, SACConfig
 from training.on_policy.config import PPOConfig
 from training.run import machine, ranges, usage
 from training.run.config import LEARNERS, RunConfig
@@ -29,7 +29,8 @@ from training.selfplay.config import SelfPlayConfig
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
 GAMES_OWN = ("model_size", "algo")  # of those, what a game can have a default of its own for
 NUMBERS = ConstructorRegistry()  # how tyro reads them
-CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
+# Tables of a game's training.toml for --algo and --preset; --config passes them over.
+CHOSEN_BY_NAME = ("learners", "presets", "machines")
 
 
 def parse(
@@ -52,6 +53,8 @@ def parse(
     game = _game(first.env)
     own = {name: each for name, each in _settings(game.training()).items() if name not in DECISIVE}
     base = with_settings(_defaults(first, game), own, Path(f"defaults of {game.name}"))
+    its = game.training().get("learners", {}).get(base.algo, {})
+    base = with_settings(base, its, Path(f"defaults of {game.name} with {base.algo}"))
     for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
@@ -257,13 +260,31 @@ def _resolve(config: RunConfig, game: Game) -> RunConfig:
     chosen = {alias.setting: getattr(config, flag) for flag, alias in given.items()}
     settled: dict[str, Any] = {"game": config.game._replace(**chosen), **dict.fromkeys(given)}
     config = dataclasses.replace(config, **settled)
-    is_dqn = isinstance(config.learner, DQNConfig)
-    learner, batch_size = _resolve_dqn(config) if is_dqn else _resolve_ppo(config, game)
+    _check_actions(config, game)
+    learner, batch_size = _resolve_replay(config) if config.off_policy else _resolve_ppo(config, game)
     run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
     return dataclasses.replace(config, learner=learner, batch_size=batch_size, run_name=run_name)
 
 
-def _resolve_dqn(config: RunConfig) -> tuple[DQNConfig, int]:
+def _check_actions(config: RunConfig, game: Game) -> None:
+    """A learner learns the actions that it can: choices to value, or numbers to draw."""
+    kinds = {"dqn": ("discrete", "a single choice"), "sac": ("box", "numbers between bounds")}
+    if config.algo not in kinds or len(game.learners) == 1:
+        return
+    kind, words = kinds[config.algo]
+    try:
+        action = game.spec(config.game).action
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if action.kind != kind:
+        others = " or ".join(algo for algo in game.learners if kinds.get(algo, (action.kind,))[0] == action.kind)
+        raise UserError(
+            f"--algo {config.algo} learns actions that are {words}, and with these settings {game.name}'s are "
+            f"{action.kind}: take --algo {others}, or other actions"
+        )
+
+
+def _resolve_replay(config: RunConfig) -> tuple[DQNConfig | SACConfig, int]:
     """The learner's settings, and the transitions that an update trains on."""
     learner = config.learner
     if config.batch_size is not None:

@@ -11,10 +11,10 @@ from annotated_types import Ge
 from curriculum.manager import CurriculumConfig
 from puffer_envs import registry as env_registry
 from training.evaluation.episodes import EvaluationConfig
-from training.off_policy.config import DQNConfig
+from training.off_policy.config import DQNConfig, SACConfig
 from training.on_policy.config import PPOConfig
 
-LEARNERS = {"dqn": DQNConfig, "ppo": PPOConfig}  # by the names of `--algo`
+LEARNERS = {"dqn": DQNConfig, "ppo": PPOConfig, "sac": SACConfig}  # by the names of `--algo`
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RunConfig:
 
     env: str = env_registry.DEFAULT
     """Which game."""
-    algo: Literal["dqn", "ppo"] = "dqn"
+    algo: Literal["dqn", "ppo", "sac"] = "dqn"
     """Which learner; the game's own where left out."""
     num_envs: Annotated[int, Ge(1)] = 32
     """Environments stepped together."""
@@ -73,6 +73,11 @@ class RunConfig:
     def evaluation_sets(self) -> Mapping[str, Mapping[str, Any]]:
         """What the run is evaluated on: a name -> settings of the game beside the run's own."""
         return env_registry.resolve(self.env).evaluation_sets(self.game, ())
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether it learns from a replay."""
+        return not isinstance(self.learner, PPOConfig)
 
     @property
     def workers(self) -> int | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import tyro
 
 from training.common.intrinsic import IntrinsicConfig
-from training.off_policy.config import DQNConfig
+from training.off_policy.config import DQNConfig, SACConfig
 from training.on_policy.config import PPOConfig
 from training.run import ranges
 from training.run.preflight import UserError
@@ -20,6 +20,7 @@ HELP = ("--help", "-h")
 # Learner -> the groups of settings that others may not have.
 OF_LEARNERS: dict[str, dict[str, Any]] = {
     "dqn": {"learner": DQNConfig(), "intrinsic": IntrinsicConfig()},
+    "sac": {"learner": SACConfig()},
     "ppo": {"learner": PPOConfig(), "selfplay": SelfPlayConfig()},
 }
 
