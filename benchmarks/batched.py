@@ -125,7 +125,7 @@ def make_learner(args: argparse.Namespace, size: str, flags: Sequence[str] = ())
     env.reset(0)
     torch.manual_seed(0)
     network = env_registry.resolve(config.env).network
-    policy = policy_registry.build(network, env.spec.layout, env.spec.action, config.policy)
+    policy = policy_registry.build(network, env.spec.layout, env.spec.action, config.policy, config.algo)
     return OnPolicy(config.learner, config.total_steps, env, policy, 0, 0, torch.device(args.device))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import batched, emulated, platform_fighter, territory
+from benchmarks import batched, dodge, emulated, territory
+from benchmarks.fighter import speed as fighter
 from puffer_envs import registry as env_registry
 from puffer_envs.kit.process import usable_cores
 from training.run import machine
@@ -25,7 +26,7 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default=env_registry.DEFAULT, choices=sorted(env_registry.TABLE))
-    parser.add_argument("--num-envs", type=int, default=None, help="default 64; 8 of the large maps")
+    parser.add_argument("--num-envs", type=int, default=None, help="default 64; 8 of the large maps, 1,024 of dodge")
     parser.add_argument("--num-workers", type=int, default=usable_cores(), help="of emulated games")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each part")
     parser.add_argument("--device", default="cpu")
@@ -37,9 +38,14 @@ def main() -> None:
     if not args.json:
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}")
     if args.num_envs is None:
-        args.num_envs = 8 if args.env == "territory" else 64
-    of_their_own = {"pokemon_red": emulated, "platform_fighter": platform_fighter, "territory": territory}
-    for row in of_their_own.get(args.env, batched).measure(args):
+        args.num_envs = {"territory": 8, "dodge": 1024}.get(args.env, 64)
+    of_their_own = {
+        "dodge": dodge.measure,
+        "platform_fighter": fighter.measure,
+        "pokemon_red": emulated.measure,
+        "territory": territory.measure,
+    }
+    for row in of_their_own.get(args.env, batched.measure)(args):
         print(json.dumps(row) if args.json else as_text(row), flush=True)
 
 

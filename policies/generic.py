@@ -27,7 +27,7 @@ class PolicyConfig:
     hidden: Annotated[int, Ge(1)] = 64
     """Width of the two layers, and of what a picture becomes."""
     frame_stack: Annotated[int, Interval(ge=1, le=16)] = 4
-    """Pictures that are looked at, the newest and those before it, where observations are any: one holds no speed."""
+    """Of observations that are pictures, how many are looked at: the newest and those before it. One holds no speed."""
     motion: bool = False
     """Look at the difference of the last two pictures as well."""
     convolutions: Convolutions = "patches"
@@ -51,7 +51,7 @@ class _Generic:
     @property
     def bytes_of_a_row(self) -> int:
         """What an update remembers of a row between the layers, with its gradients."""
-        return 9 * 4 * self.config.hidden + 3 * 4 * self.encoder.kept
+        return 9 * 4 * self.config.hidden + 3 * 4 * self.encoder.kept + 8 * self.encoder.pixels
 
 
 class GenericPolicy(_Generic, ActorCritic):

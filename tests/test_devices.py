@@ -10,23 +10,25 @@ from torch import Tensor, nn
 
 from policies import registry as policy_registry
 from policies.actions import SquashedGaussian, head
-from policies.protocol import ActorCritic, Network
+from policies.protocol import ActorCritic, Network, QNetwork, SoftActorCritic
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
 from puffer_envs.contract.vector_env import VectorEnv
+from tests.action_probes import ALL_PROBES
 from tests.policies.test_actions import KINDS, SPACES
-from tests.probes import PROBES
+from tests.policies.test_generic import ACTIONS, PICTURES
 from tests.second_device import DEVICE, second_device
 from tests.training.common.test_history import Stacking
 from tests.training.on_policy.test_ppo import TinyActorCritic
 from tests.training.test_learning import Forgetful, TinyPolicy
-from training.common.history import torch_dtype
+from training.common.history import history_span, torch_dtype
 from training.common.intrinsic import IntrinsicConfig
 from training.common.learner import Learner
-from training.off_policy.config import DQNConfig
+from training.off_policy.config import DQNConfig, SACConfig
 from training.off_policy.dqn import DQN
 from training.off_policy.runner import OffPolicy
+from training.off_policy.sac import SAC
 from training.on_policy.config import PPOConfig
 from training.on_policy.runner import OnPolicy
 
@@ -44,6 +46,8 @@ DQN_SETTINGS = DQNConfig(
     epsilon_ramp=100,
     boredom=4,
 )
+SAC_SETTINGS = SACConfig(n_step=2, batch_size=16, replay_ratio=0.5, replay_size=512, learning_starts=32)
+FORMS = [(name, algo) for name, (_, forms) in policy_registry.TABLE.items() for algo in forms]
 
 
 @pytest.fixture
@@ -53,8 +57,14 @@ def away():
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch, second_device() as device:
         patch.setattr("training.off_policy.background.ThreadPoolExecutor", InTurns)
+        patch.setattr(torch, "tensor", made)
         yield device
     torch.set_num_threads(threads)
+
+
+def made(data, *, device=None, requires_grad=False, _make=torch.tensor, **kind) -> Tensor:
+    """`torch.tensor`; its own asks no mode, and would hold no numbers on the second device."""
+    return _make(data, **kind).to(device).requires_grad_(requires_grad)
 
 
 class InTurns:
@@ -162,16 +172,22 @@ def everything(network: nn.Module, layout: ObsLayout, device: torch.device) -> l
     rows = torch.randint(0, 256, (3, 4, layout.size), generator=draws).to(torch_dtype(layout.dtype)).to(device)
     starts = torch.tensor([[1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], dtype=torch.bool).to(device)
     state, said = torch.zeros(4, network.state_size, device=device), []
+    frames = rows[:, :, None, history_span(network, layout)].expand(-1, -1, network.history, -1)
+    shown = rows if network.history == 1 else frames
     if isinstance(network, ActorCritic):
-        shown = rows if network.history == 1 else rows[:, :, None].expand(-1, -1, network.history, -1)
         for given, start in zip(shown, starts, strict=True):
             d, values, state = network.step(given, state, start)
             said += [d.log_prob(d.mode()), d.entropy(), values, *network.figures().values()]
             assert d.sample(torch.Generator(device)).device == device
+    elif isinstance(network, SoftActorCritic):
+        for given in shown:
+            features = network.encode(given)
+            d = network.act(features)
+            actions, logprobs = d.sample_with_log_prob(torch.Generator(device).manual_seed(0))
+            said += [d.mode(), logprobs, network.judge(features, actions)]
     else:
-        span = layout[network.history_field].span
-        frames = rows[:, :, None, span].expand(-1, -1, network.history, -1)
-        features = network.encode(rows.flatten(0, 1), frames.flatten(0, 1)).unflatten(0, (3, 4))
+        assert isinstance(network, QNetwork)
+        features = network.encode(rows.flatten(0, 1), shown.flatten(0, 1)).unflatten(0, (3, 4))
         for given, start in zip(features, starts, strict=True):
             q, state = network.step(given, state, start)
             said.append(q)
@@ -182,11 +198,11 @@ def everything(network: nn.Module, layout: ObsLayout, device: torch.device) -> l
 
 
 @pytest.mark.parametrize("size", ["slim", "large"])
-@pytest.mark.parametrize("name", policy_registry.TABLE)
-def test_a_network(away, name, size):
-    layout, action = of_game(name if name in env_registry.TABLE else "voxel_swarm")
+@pytest.mark.parametrize(("name", "algo"), FORMS)
+def test_a_network(away, name, algo, size):
+    layout, action = of_game(name) if name in env_registry.TABLE else (PICTURES, ACTIONS[algo])
     torch.manual_seed(0)
-    network = policy_registry.make_policy(name, layout, action, size)
+    network = policy_registry.make_policy(name, layout, action, size, algo)
     ours = everything(network, layout, CPU)
     network.zero_grad()
     theirs = everything(network.to(away), layout, away)
@@ -203,6 +219,11 @@ def dqn(env: VectorEnv, network: Network, device: torch.device) -> OffPolicy:
     learner = DQN(network, DQN_SETTINGS, device)
     curious = IntrinsicConfig(rnd_hidden=16)
     return OffPolicy(DQN_SETTINGS, curious, env, learner, Path("unused"), seed=0, sampling=0, test_epsilon=0.0)
+
+
+def sac(env: VectorEnv, network: SoftActorCritic, device: torch.device) -> OffPolicy:
+    learner = SAC(network, SAC_SETTINGS, env.spec.action, 0, device)
+    return OffPolicy(SAC_SETTINGS, None, env, learner, Path("unused"), seed=0, sampling=0, test_epsilon=0.0)
 
 
 def run(learner: Learner, steps: int) -> list[dict[str, float]]:
@@ -243,8 +264,12 @@ def saved(learner: Learner):
 
 
 def probe(name: str, rows: int = 8):
-    make, config, _, _ = PROBES[name]
+    make, config, _, _ = ALL_PROBES[name]
     return lambda: make(config, rows, seed=0)
+
+
+def generic(algo: str):
+    return lambda layout, action: policy_registry.make_policy("generic", layout, action, "slim", algo)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +279,7 @@ def probe(name: str, rows: int = 8):
         ("memory", lambda *spec: TinyActorCritic(*spec, True)),
         ("truncated_walk", lambda *spec: TinyActorCritic(*spec, True)),
         ("truncated_walk", Stacking),
-        ("pair", lambda *spec: policy_registry.make_policy("generic", *spec, "slim")),
+        ("pair", generic("ppo")),
     ],
     ids=["memoryless", "recurrent", "recurrent, cut", "histories", "generic"],
 )
@@ -266,6 +291,21 @@ def test_ppo(away, name, network):
 @pytest.mark.parametrize("name", ["truncated_walk", "memory"])
 def test_dqn(away, name, network):
     compare(probe(name), network, dqn, away, 24)
+
+
+def test_sac(away):
+    compare(probe("target"), generic("sac"), sac, away, 24)
+
+
+@pytest.mark.parametrize(("algo", "learner"), [("ppo", ppo), ("dqn", dqn), ("sac", sac)])
+def test_a_learner_of_pictures(away, algo, learner):
+    kind = {"actions": "discrete"} if algo == "dqn" else {}
+
+    def arenas() -> VectorEnv:
+        pictures = {"observation": "image", "image_size": 16, "frame_skip": 6, "max_steps": 48}
+        return env_registry.make("dodge", 4, num_workers=0, **pictures, **kind)
+
+    compare(arenas, generic(algo), learner, away, 24)
 
 
 @pytest.mark.parametrize("game", env_registry.TABLE)

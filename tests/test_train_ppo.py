@@ -117,10 +117,11 @@ def test_an_evaluation_in_a_larger_world(small_run, tmp_path, capsys):
     folder, _ = small_run
     out = tmp_path / "built.jsonl"
     where = ["--run", "one", "--runs-dir", str(folder / "runs"), "--json", "--out", str(out)]
+    tests = [(name, way, 3) for name in ("sizes", "families") for way in ("drawn", "likeliest")]
     settings = ["--env.grid-size", "12", "--env.max-steps", "30", "--evaluation.max-steps", "0"]
     assert evaluate.main([*where, "--episodes", "3", *settings]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(row["test"], row["episodes"]) for row in rows if row["family"] == "all"] == [("sizes", 3), ("families", 3)]
+    assert [(row["test"], row["actions"], row["episodes"]) for row in rows if row["family"] == "all"] == tests
     assert all(0 <= row["iou"] <= 1 and row["length"] <= 30 for row in rows)
     built = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(built) == 6

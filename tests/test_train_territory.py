@@ -56,7 +56,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_figures(small_run, tmp_path
 
 
 def test_an_evaluation_tells_the_win_rate_with_its_interval(small_run, capsys):
-    where = ["--run", "one", "--runs-dir", str(small_run / "runs"), "--json", "--episodes", "2"]
+    where = ["--run", "one", "--runs-dir", str(small_run / "runs"), "--json", "--episodes", "2", "--drawn"]
     assert evaluate.main([*where, "--env.max-ticks", "200"]) == 0
     (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert row["episodes"] == 2

@@ -2,6 +2,9 @@
 
     python -m training.evaluate --run NAME --episodes 4 --video
 
+Each test is played twice, with actions that are drawn from the policy (of a Q-network the best ones but for a share of
+random ones) and with the likeliest ones. Films and worlds are of the former unless `--likeliest` says otherwise.
+
 Every setting of the run can be given anew: --env.*, --seed, --device, --num-workers. A game that has test sets is
 played on each of them, unless the settings of the game say what is to be played.
 """
@@ -49,6 +52,7 @@ PARALLEL = 16  # environments that play at the same time
 PIPE_WIDTH = 160  # columns of a table that goes to no terminal
 CALL = "python -m training.evaluate"
 COMMAND = 2  # stream of seeds beside those of `run.py`
+DRAWN, LIKELIEST = "drawn", "likeliest"  # how actions are chosen
 IN_THE_RUN = Path("-")  # stands for a video of no name
 
 Played = tuple[Episode, float]  # and its return
@@ -64,24 +68,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         device = pick_device(config.device)
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
         path = find_checkpoint(args.runs_dir / args.run, args.checkpoint, config)
-        play = load_player(config, path, args.likeliest, device)
         game = env_registry.resolve(config.env)
         tests = game.evaluation_sets(config.game, given(settings))
-        seats: Sequence[int] = ()
         if args.opponent:
-            seat, rival = opponent(args.opponent, config, args.runs_dir, args.likeliest, device)
-            play, seats, tests = both(play, rival), (LEARNER, seat), {args.opponent: {}}
+            tests = {args.opponent: {}}
+        players = {way: players_of(config, path, args, way == LIKELIEST, device) for way in ways(args)}
+        shown, seats = next(iter(players.values()))
         if args.video:
             stem = args.runs_dir / args.run / "videos" / "evaluation" if args.video == IN_THE_RUN else args.video
-            film(play, config, next(iter(tests.values())), stem, seats)
-        rows, played = [], []
+            film(shown, config, next(iter(tests.values())), stem, seats)
+        rows, worlds = [], []
         for name, test in tests.items():
-            begin = time.perf_counter()
-            games = play_test(play, config, test, args.episodes, worlds=args.out is not None, seats=seats)
-            rows += rows_of(name, game, games, (time.perf_counter() - begin) / len(games))
-            played += games
+            for way, (play, seats) in players.items():
+                begin = time.perf_counter()
+                games = play_test(play, config, test, args.episodes, worlds=args.out is not None, seats=seats)
+                head = {"test": name, "actions": way}
+                rows += rows_of(head, game, games, (time.perf_counter() - begin) / len(games))
+                worlds += [episode for episode, _ in games if play is shown]
         if args.out:
-            export(game, [episode for episode, _ in played], args.out)
+            export(game, worlds, args.out)
     except (UserError, VideoError, WorkerError, checkpoint.CheckpointError, OSError) as error:
         return cli.fail(UserError(str(error)))
     print_rows(rows, args.json)
@@ -97,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_run_flags(parser)
     parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
-    parser.add_argument("--likeliest", action="store_true", help="always the likeliest action, none is drawn")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--drawn", action="store_true", help="only with actions that are drawn")
+    how.add_argument("--likeliest", action="store_true", help="only with the likeliest actions")
     who = "who plays the second agent in games of two: a player by rule of the game, RUN or RUN:STEP"
     parser.add_argument("--opponent", metavar="PLAYER", help=who)
     what = "film an episode: STEM.mp4 and STEM.gif; default: among the videos of the run"
@@ -159,9 +166,9 @@ def load_policy(config: RunConfig, path: Path) -> tuple[Network, EnvSpec, int]:
     game = env_registry.resolve(config.env)
     try:
         spec = game.spec(config.game)
+        policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo)
     except ValueError as error:  # of a file or a setting
         raise UserError(str(error)) from error
-    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo)
     try:
         if path.is_file():
             policy.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
@@ -184,6 +191,22 @@ def load_player(config: RunConfig, path: Path, likeliest: bool, device: torch.de
     if config.algo == "sac":
         return lambda env, seed: SoftPlayer(env, policy, likeliest, seed, device)
     return lambda env, seed: QPlayer(env, policy, 0.0 if likeliest else config.evaluation.epsilon, seed, device)
+
+
+def ways(args: argparse.Namespace) -> list[str]:
+    """How actions are chosen."""
+    return [way for way, other in ((DRAWN, args.likeliest), (LIKELIEST, args.drawn)) if not other]
+
+
+def players_of(
+    config: RunConfig, path: Path, args: argparse.Namespace, likeliest: bool, device: torch.device
+) -> tuple[MakePlayer, Sequence[int]]:
+    """Who plays, and the seats of the agents where an opponent was chosen (`VectorEnv.set_next_seats`)."""
+    play = load_player(config, path, likeliest, device)
+    if not args.opponent:
+        return play, ()
+    seat, rival = opponent(args.opponent, config, args.runs_dir, likeliest, device)
+    return both(play, rival), (LEARNER, seat)
 
 
 def opponent(
@@ -247,9 +270,8 @@ def play_test(
     return played[:count]
 
 
-def rows_of(name: str, game: Game, played: list[Played], seconds: float) -> list[dict[str, Any]]:
+def rows_of(head: dict[str, Any], game: Game, played: list[Played], seconds: float) -> list[dict[str, Any]]:
     """A row for a test, and one for each group of its episodes (`Game.group`) where there are several."""
-    head: dict[str, Any] = {"test": name}
     if not game.group:
         return [row(head, played, game.places) | {"seconds_an_episode": seconds}]
     groups: dict[str, list[Played]] = {}
@@ -269,7 +291,10 @@ def row(head: dict[str, Any], played: list[Played], places: Collection[str]) -> 
         means[fact] = float(np.mean(values))
         if isinstance(played[0][0].summary.get(fact), bool):
             means[f"{fact}_95"] = wilson(sum(values), len(values))
-    head = head | {"episodes": len(played), "return": float(np.mean([result for _, result in played]))}
+    returns = np.array([result for _, result in played])
+    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
+    head = head | {"episodes": len(played), "return": float(returns.mean())}
+    head |= {"return_95": 1.96 * deviation / math.sqrt(len(returns)), "return_std": deviation}
     return head | means | {"length": float(np.mean([episode.length for episode, _ in played]))}
 
 

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 DQN, TARGETS, REPLAY = (f"training/off_policy/{name}.py" for name in ("dqn", "targets", "replay"))
 RUNNER, EXPLORE = "training/off_policy/runner.py", "training/off_policy/explore.py"
 THREAD = "training/off_policy/background.py"
+SOFT, GENERIC, VALUES = "training/off_policy/sac.py", "policies/generic.py", "policies/values.py"
 
 # The tests that must notice, the quickest first; learning curves are not among them
 ALL = (
@@ -17,6 +18,7 @@ BACKGROUND = ("tests/training/off_policy/test_background.py",)
 RECORDS = ("tests/training/off_policy/test_runner.py",)
 COURSES = ("tests/training/off_policy/test_courses.py",)
 SEGMENTS = "training/off_policy/segments.py"
+SAC = ("tests/training/off_policy/test_sac.py", "tests/training/off_policy/test_sac_wiring.py")
 
 MUTANTS = (
     Mutant(
@@ -219,4 +221,190 @@ MUTANTS = (
         "self.config.epsilon_bored",
         EXPLORING,
     ),
+    Mutant(
+        "sac_targets_with_a_price_on_entropy",
+        SOFT,
+        "judged - self.log_alpha.exp() * logprobs",
+        "judged + self.log_alpha.exp() * logprobs",
+        SAC,
+    ),
+    Mutant("sac_targets_without_entropy", SOFT, "(judged - self.log_alpha.exp() * logprobs)", "judged", SAC),
+    Mutant(
+        "sac_targets_of_the_higher_critic",
+        SOFT,
+        "self.target.encode(frames), actions).amin(0)",
+        "self.target.encode(frames), actions).amax(0)",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_of_both_critics",
+        SOFT,
+        "self.target.encode(frames), actions).amin(0)",
+        "self.target.encode(frames), actions).mean(0)",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_of_the_online_critics",
+        SOFT,
+        "self.target.judge(self.target.encode(frames)",
+        "self.policy.judge(self.target.encode(frames)",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_through_the_online_encoder",
+        SOFT,
+        "self.target.judge(self.target.encode(frames)",
+        "self.target.judge(self.policy.encode(frames)",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_of_the_target_actor",
+        SOFT,
+        "distribution = self.policy.act(",
+        "distribution = self.target.act(",
+        SAC,
+    ),
+    Mutant(
+        "sac_terminals_bootstrap",
+        SOFT,
+        "rewards, batch.terminal, batch.truncated",
+        "rewards, batch.terminal & False, batch.truncated",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_run_over_truncations",
+        SOFT,
+        "rewards, batch.terminal, batch.truncated",
+        "rewards, batch.terminal, batch.truncated & False",
+        SAC,
+    ),
+    Mutant(
+        "sac_targets_a_record_early",
+        SOFT,
+        "[torch.zeros_like(following[:1]), following]",
+        "[following, torch.zeros_like(following[:1])]",
+        SAC,
+    ),
+    Mutant(
+        "sac_trains_on_final_observations",
+        SOFT,
+        "trained = ~batch.truncated[0]",
+        "trained = torch.ones_like(batch.truncated[0])",
+        SAC,
+    ),
+    Mutant("sac_mean_over_all_records", SOFT, "mask.sum().clamp(min=1)", "mask.numel()", SAC),
+    Mutant("sac_rewards_unscaled", SOFT, "config.reward_scale * batch.rewards", "batch.rewards", SAC),
+    Mutant("sac_actor_moves_the_encoder", SOFT, "seen = features.detach()", "seen = features", SAC),
+    Mutant(
+        "sac_actor_moves_the_critics", SOFT, "parameter.requires_grad_(False)", "parameter.requires_grad_(True)", SAC
+    ),
+    Mutant("sac_actor_moves_alpha", SOFT, "alpha = self.log_alpha.exp().detach()", "alpha = self.log_alpha.exp()", SAC),
+    Mutant(
+        "sac_actor_pays_for_entropy",
+        SOFT,
+        "alpha * logprobs - judged.amin(0)",
+        "-alpha * logprobs - judged.amin(0)",
+        SAC,
+    ),
+    Mutant(
+        "sac_actor_believes_the_higher_critic",
+        SOFT,
+        "alpha * logprobs - judged.amin(0)",
+        "alpha * logprobs - judged.amax(0)",
+        SAC,
+    ),
+    Mutant("sac_alpha_the_wrong_way", SOFT, "return -mean(log_alpha.exp()", "return mean(log_alpha.exp()", SAC),
+    Mutant("sac_entropy_target_of_a_whole_range", SOFT, "np.log(high / 2 - low / 2)", "np.log(high - low)", SAC),
+    Mutant(
+        "sac_target_follows_at_once",
+        SOFT,
+        "follow(self.target, self.policy, self.config.tau)",
+        "follow(self.target, self.policy, 1)",
+        SAC,
+    ),
+    Mutant(
+        "sac_target_follows_the_other_way",
+        SOFT,
+        "follow(self.target, self.policy, self.config.tau)",
+        "follow(self.target, self.policy, 1 - self.config.tau)",
+        SAC,
+    ),
+    Mutant("sac_one_learning_rate", SOFT, '"lr": config.critic_learning_rate', '"lr": config.learning_rate', SAC),
+    Mutant(
+        "sac_learning_rates_swapped_by_a_resume",
+        SOFT,
+        "(self.config.learning_rate, self.config.critic_learning_rate)",
+        "(self.config.critic_learning_rate, self.config.learning_rate)",
+        SAC,
+    ),
+    Mutant("sac_learns_from_a_nan", SOFT, "if not all(math.isfinite(value)", "if not any(math.isfinite(value)", SAC),
+    Mutant("sac_not_published", SOFT, "        follow(self.acting, self.policy, 1)\n", "        pass\n", SAC),
+    Mutant(
+        "sac_acts_with_the_target",
+        SOFT,
+        "follow(self.acting, self.policy, 1)",
+        "follow(self.acting, self.target, 1)",
+        SAC,
+    ),
+    Mutant(
+        "sac_acts_with_what_is_being_learned", SOFT, "return Sampling(self.acting,", "return Sampling(self.policy,", SAC
+    ),
+    Mutant(
+        "sac_anything_for_a_step_more",
+        SOFT,
+        "global_step < self.learning_starts",
+        "global_step <= self.learning_starts",
+        SAC,
+    ),
+    Mutant("sac_anything_from_minus_one_to_one", SOFT, "self.rng.uniform(low, high,", "self.rng.uniform(-1, 1,", SAC),
+    Mutant(
+        "sac_player_draws_the_middle",
+        SOFT,
+        "distribution.mode() if generator is None else",
+        "distribution.mode() if generator is not None else",
+        SAC,
+    ),
+    Mutant("sac_acting_not_restored", SOFT, '        self.acting.load_state_dict(state["acting"])\n', "", SAC),
+    Mutant("sac_target_not_restored", SOFT, '        self.target.load_state_dict(state["target"])\n', "", SAC),
+    Mutant("sac_optimizer_not_restored", SOFT, '        self.optimizer.load_state_dict(state["optimizer"])\n', "", SAC),
+    Mutant("sac_alpha_not_restored", SOFT, 'self.log_alpha.data.copy_(state["log_alpha"])', "pass", SAC),
+    Mutant(
+        "sac_given_alpha_restored",
+        SOFT,
+        "if self.learns_alpha:\n            self.log_alpha.data",
+        "if True:\n            self.log_alpha.data",
+        SAC,
+    ),
+    Mutant(
+        "sac_draws_of_updates_not_restored",
+        SOFT,
+        '        restore_generator(self.generator, state["generator"])\n        self.updates',
+        "        self.updates",
+        SAC,
+    ),
+    Mutant(
+        "sac_draws_of_the_actor_not_restored",
+        SOFT,
+        'state["rng"]\n        restore_generator(self.generator, state["generator"])\n',
+        'state["rng"]\n',
+        SAC,
+    ),
+    Mutant("sac_anything_not_restored", SOFT, '        self.rng.bit_generator.state = state["rng"]\n', "", SAC),
+    Mutant(
+        "sac_trunk_learns_at_the_critics_rate",
+        GENERIC,
+        "return [*self.trunk.parameters(), *self.actor.parameters()]",
+        "return [*self.actor.parameters()]",
+        SAC,
+    ),
+    Mutant(
+        "sac_deviations_as_they_are",
+        GENERIC,
+        "low + (high - low) * (log_std.tanh() + 1) / 2",
+        "log_std.clamp(low, high)",
+        SAC,
+    ),
+    Mutant("twin_critics_are_one", VALUES, "self.second(x)[..., 0]])", "self.first(x)[..., 0]])", SAC),
+    Mutant("twin_critics_look_at_raw_actions", VALUES, "(actions - self.centre) / self.scale", "actions", SAC),
+    Mutant("squashed_without_its_scale", "policies/actions.py", " - self.scale.log() - slope", " - slope", SAC),
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 import train_big
 from policies import registry as policy_registry
-from policies.protocol import Network, QNetwork
+from policies.protocol import Network, QNetwork, SoftActorCritic
 from puffer_envs import registry
 from puffer_envs.contract.actions import ActionSpec
 from puffer_envs.contract.layout import ObsLayout
@@ -29,6 +29,8 @@ from training.store import checkpoint
 CPU = torch.device("cpu")
 BYTES = ObsLayout(np.uint8, ("flags", (5,), 1), ("cells", (2, 4), 2, 0.5), ("grey", (3,), 4), ("level", (2,), 8, 0.01))
 TWO = ObsLayout(np.float32, ("own", (32,)), ("opponent", (32,)))
+SCREENS = ObsLayout(np.uint8, ("level", (2,), 8, 0.01), ("gray", (1, 37, 40), 8, 1 / 255), ("flags", (5,), 1))
+COLOUR = ObsLayout(np.uint8, ("rgb", (3, 13, 20), 8, 1 / 255))
 
 
 class Case(NamedTuple):
@@ -37,13 +39,19 @@ class Case(NamedTuple):
     network: str
     layout: ObsLayout
     action: ActionSpec
-    options: Mapping[str, int] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
     memory: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("logits", "action", "value")
+    algo: str | None = None
 
 
-def generic(space: spaces.Space, *outputs: str) -> Case:
-    return Case("generic", BYTES, ActionSpec.of(space), outputs=outputs or Case._field_defaults["outputs"])
+def generic(space: spaces.Space, *outputs: str, **told) -> Case:
+    told = {"layout": BYTES, "outputs": outputs or Case._field_defaults["outputs"]} | told
+    return Case("generic", action=ActionSpec.of(space), **told)
+
+
+def of_pictures(space: spaces.Space, algo: str, *outputs: str, layout: ObsLayout = SCREENS, **options) -> Case:
+    return generic(space, *outputs, layout=layout, algo=algo, options=options, memory=("history",))
 
 
 def of_game(name: str, settings: dict | None = None, **told) -> Case:
@@ -53,11 +61,20 @@ def of_game(name: str, settings: dict | None = None, **told) -> Case:
 
 
 KEYS = ActionSpec.of(spaces.MultiBinary(10))
+PLANES = spaces.Box(-0.4, np.array([[0.1, 2.0]], np.float32))
+NUMBERS = ("mean", "log_std", "action")
 CASES = {
     "discrete": generic(spaces.Discrete(4)),
     "parts": generic(spaces.MultiDiscrete([3, 2, 5])),
     "keys": generic(spaces.MultiBinary((2, 3))),
-    "box": generic(spaces.Box(-0.4, np.array([[0.1, 2.0]], np.float32)), "mean", "log_std", "action", "value"),
+    "box": generic(PLANES, *NUMBERS, "value"),
+    "soft": generic(PLANES, *NUMBERS, algo="sac"),
+    "pictures": of_pictures(spaces.Discrete(4), "ppo"),
+    "colour pictures that move": of_pictures(spaces.Discrete(4), "ppo", layout=COLOUR, frame_stack=2, motion=True),
+    "q of pictures": of_pictures(spaces.Discrete(4), "dqn", "q", "action", convolutions="nature"),
+    "q of pictures that move": of_pictures(spaces.Discrete(4), "dqn", "q", "action", frame_stack=1, motion=True),
+    "soft, pictures": of_pictures(PLANES, "sac", *NUMBERS),
+    "soft, pictures that move": of_pictures(PLANES, "sac", *NUMBERS, convolutions="nature", motion=True),
     "voxel_swarm": of_game("voxel_swarm"),
     "territory": of_game("territory", {"build": True}, options={"history": 3}, memory=("history",)),
     "platform_fighter": Case("platform_fighter", TWO, KEYS, memory=("state", "history")),
@@ -76,7 +93,7 @@ def _one_thread_one_seed():
 
 def network_of(case: Case) -> Network:
     """With weights of which none is zero, and actions that are no near ties."""
-    network = policy_registry.make_policy(case.network, case.layout, case.action, "slim", **case.options)
+    network = policy_registry.make_policy(case.network, case.layout, case.action, "slim", case.algo, **case.options)
     with torch.no_grad():
         for weight in network.parameters():
             weight += 0.1 * torch.randn_like(weight)
@@ -99,6 +116,9 @@ def decisions(network: Network, case: Case, rows: torch.Tensor, starts: torch.Te
         if isinstance(network, QNetwork):
             q, state = network.step(network.encode(row, shown), state, start)
             outputs, actions = {"q": q}, q.argmax(-1)
+        elif isinstance(network, SoftActorCritic):
+            drawn = network.act(network.encode(shown))
+            outputs, actions = {"mean": drawn.mean, "log_std": drawn.log_std}, drawn.mode()
         else:
             drawn, value, state = network.step(shown, state, start)
             outputs, actions = {"value": value}, drawn.mode()
@@ -271,6 +291,51 @@ def test_a_q_learners_program_plays_as_it_does(tmp_path, capsys):
         starts += int(start.sum())
     env.close()
     assert starts > 3
+
+
+SAYS = {
+    "ppo": ("Gaussian", ["mean", "log_std", "action", "value"]),
+    "dqn": ("", ["q", "action"]),
+    "sac": ("SquashedGaussian", ["mean", "log_std", "action"]),
+}
+
+
+@pytest.mark.parametrize("algo", SAYS)
+def test_the_file_of_each_learner_plays_from_pictures_as_its_player(tmp_path, algo):
+    """From a checkpoint of drawn weights, the command, and episodes of a game of pictures."""
+    runs = ["--runs-dir", str(tmp_path)]
+    env = ["--env", "dodge", "--env.observation", "image", "--env.image-size", "24"]
+    fast = ["--env.frame-skip", "6", "--env.max-steps", "60"]
+    config = cli.parse([*env, *fast, "--algo", algo, "--model-size", "slim", "--run-name", "one", *runs])
+    spec = registry.resolve("dodge").spec(config.game)
+    weights = network_of(Case("generic", spec.layout, spec.action, algo=algo)).state_dict()
+    saved = {"policy": weights} if algo == "ppo" else {"algorithm": {"acting": weights}}
+    path = checkpoint.save(tmp_path / "one" / "checkpoints", 7, {"learner": saved})
+    (tmp_path / "one" / "config.toml").write_text(cli.to_toml(config))
+    out = tmp_path / "policy.onnx"
+    assert export.main(["--run", "one", *runs, "--out", str(out)]) == 0
+    session = Session(out.read_bytes())
+    told = session.session.get_modelmeta().custom_metadata_map
+    distribution, outputs = SAYS[algo]
+    assert (told["algorithm"], json.loads(told["action"])["distribution"]) == (algo, distribution)
+    assert [*json.loads(told["outputs"])] == [*outputs, "next_history"]
+    assert json.loads(told["history"]) == {"length": 4, "field": ""}
+
+    env = registry.make("dodge", 3, config.game, seed=2, num_workers=0)
+    env.reset(2)
+    player = evaluate.load_player(config, path, True, CPU)(env, 0)
+    session.begin(3)
+    starts, said = 0, []
+    for _ in range(30):
+        start = player.acting.episode_start.copy()
+        said.append(session.step(env.observations.copy(), start))
+        player.advance()
+        assert said[-1]["action"].dtype == env.actions.dtype
+        np.testing.assert_allclose(said[-1]["action"], env.actions, rtol=1e-4, atol=1e-5)
+        starts += int(start.sum())
+    env.close()
+    assert starts > 6
+    assert len(np.unique([each[outputs[0]] for each in said], axis=0)) > 5
 
 
 @pytest.mark.parametrize(

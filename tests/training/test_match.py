@@ -79,7 +79,18 @@ def test_its_own_files_are_filled(runs):
 def test_a_run_is_evaluated_against_whom_one_likes(runs, capsys):
     shares = {}
     for opponent in ("perfect", "constant", "short", "long:8192"):
-        call = ["--run", "long", "--runs-dir", str(runs), "--episodes", "64", "--json", "--opponent", opponent]
+        call = [
+            "--run",
+            "long",
+            "--runs-dir",
+            str(runs),
+            "--episodes",
+            "64",
+            "--json",
+            "--opponent",
+            opponent,
+            "--drawn",
+        ]
         assert evaluate.main(call) == 0
         (told,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
         assert (told["test"], told["episodes"]) == (opponent, 64)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from policies.protocol import ActorCritic, Network, QNetwork
+from policies.actions import Distribution
+from policies.protocol import ActorCritic, Network, QNetwork, SoftActorCritic
 from training.common.history import history_span, torch_dtype
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ class Exported(nn.Module):
     @torch.no_grad()
     def distribution(self) -> str:
         """What an actor draws its actions from, by the name of the class; "" of action values."""
-        if not isinstance(self.network, ActorCritic):
+        if isinstance(self.network, QNetwork):
             return ""
         observation, episode_start, memory = self.example(1)
         shown, _ = self._shown(observation, episode_start, memory)
-        return type(self.network.step(shown, self._state(observation, memory), episode_start)[0]).__name__
+        return type(self._acted(shown, self._state(observation, memory), episode_start)[0]).__name__
 
     def forward(self, observation: Tensor, episode_start: Tensor, memory: dict[str, Tensor]) -> dict[str, Tensor]:
         """One decision of B rows.
@@ -87,11 +88,20 @@ class Exported(nn.Module):
             q, state = self.network.step(features, state, episode_start)
             outputs = {"q": q, "action": self._as_played(q.argmax(-1))}
         else:
-            assert isinstance(self.network, ActorCritic)
-            distribution, value, state = self.network.step(shown, state, episode_start)
-            outputs = distribution.numbers() | {"action": self._as_played(distribution.mode()), "value": value}
+            distribution, beside, state = self._acted(shown, state, episode_start)
+            outputs = distribution.numbers() | {"action": self._as_played(distribution.mode())} | beside
         following = {"state": state} | kept
         return outputs | {f"next_{name}": following[name] for name in memory}
+
+    def _acted(
+        self, shown: Tensor, state: Tensor, episode_start: Tensor
+    ) -> tuple[Distribution, dict[str, Tensor], Tensor]:
+        """What an actor draws from, what it says beside, and its state."""
+        if isinstance(self.network, SoftActorCritic):
+            return self.network.act(self.network.encode(shown)), {}, state
+        assert isinstance(self.network, ActorCritic)
+        distribution, value, state = self.network.step(shown, state, episode_start)
+        return distribution, {"value": value}, state
 
     @staticmethod
     def _state(rows: Tensor, memory: dict[str, Tensor]) -> Tensor:

@@ -67,7 +67,7 @@ class SACConfig:
     gamma: Annotated[float, Interval(ge=0, le=1)] = 0.99
     """Discount a step."""
     n_step: Annotated[int, Ge(1)] = 1
-    """Steps of reward before the target bootstraps."""
+    """Steps of reward before the target bootstraps; the entropy of those between is left out."""
     batch_size: Annotated[int, Ge(1)] = 256
     """Transitions an update trains on; `--batch-size` sets it too."""
     replay_ratio: Annotated[float, Ge(0)] = 64.0
@@ -87,7 +87,7 @@ class SACConfig:
     target_entropy: float | Literal["auto"] = "auto"
     """Entropy that a learned alpha aims at, of actions from -1 to 1; auto is minus their number."""
     reward_scale: Annotated[float, Gt(0)] = 1.0
-    """What rewards are multiplied by before they are learned from."""
+    """What rewards are multiplied by before they are learned from: a unit of entropy is worth `alpha` of these."""
 
     # No memory to warm up, and transitions by themselves: what `protocol.ReplaySettings` asks beside.
     @property

@@ -56,7 +56,7 @@ def target_entropy_of(spec: ActionSpec, wanted: float | str) -> float:
     """In the units of the environment's actions, whose densities networks speak of: ``wanted`` is of -1 to 1."""
     low, high = spec.bounds
     per_unit = -float(spec.size) if wanted == "auto" else float(wanted)
-    return per_unit + float(np.log((high - low) / 2).sum())
+    return per_unit + float(np.log(high / 2 - low / 2).sum())
 
 
 class SAC:
@@ -83,11 +83,12 @@ class SAC:
         self.judges = [parameter for parameter in policy.parameters() if id(parameter) not in known]
         self.optimizer = torch.optim.Adam(
             [
-                {"params": [*actor, *([self.log_alpha] if self.learns_alpha else [])], "lr": config.learning_rate},
+                {"params": actor, "lr": config.learning_rate},
                 {"params": self.judges, "lr": config.critic_learning_rate},
             ],
             fused=self.device.type != "mps",
         )
+        self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=config.learning_rate)
         self.updates = 0
 
     # -- learning ----------------------------------------------------------------------------------------------------
@@ -100,6 +101,7 @@ class SAC:
         targets = self._targets(batch)
         losses, judged, logprobs = self._losses(batch, targets)
         self.optimizer.zero_grad(set_to_none=True)
+        self.alpha_optimizer.zero_grad(set_to_none=True)
         torch.stack(losses).sum().backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), math.inf)
         figures = {
@@ -116,6 +118,7 @@ class SAC:
             told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
             raise NonFiniteError(f"{told} at update {self.updates}; the weights are as they were", batch._asdict())
         self.optimizer.step()
+        self.alpha_optimizer.step()  # nothing where it is given: it has no gradient
         self.updates += 1
         follow(self.target, self.policy, self.config.tau)
         return values, None
@@ -172,6 +175,7 @@ class SAC:
             "target": self.target.state_dict(),
             "log_alpha": self.log_alpha.detach(),
             "optimizer": self.optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "updates": self.updates,
         }
@@ -184,6 +188,8 @@ class SAC:
         if self.learns_alpha:
             self.log_alpha.data.copy_(state["log_alpha"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+        self.alpha_optimizer.param_groups[0]["lr"] = self.config.learning_rate
         rates = (self.config.learning_rate, self.config.critic_learning_rate)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):  # a resumed run may have others
             group["lr"] = rate

@@ -38,5 +38,7 @@ class PPOConfig:
     """Weight of the value's loss."""
     max_grad_norm: Annotated[float, Gt(0)] = 0.5
     """Gradients are clipped to this norm."""
+    reward_scale: Annotated[float, Gt(0)] = 1.0
+    """What rewards are multiplied by before they are learned from: a critic needs long to values of hundreds."""
     target_kl: Annotated[float, Gt(0)] | None = None
     """Approximate KL divergence after which an update goes no further; none: all epochs."""

@@ -149,7 +149,8 @@ class OnPolicy:
         acting.episode_start[:] = step.began | ~step.alive
         # Nothing follows for a row that is learned from no more, though its game may go on.
         retired = active & ~env.active & ~acting.episode_start
-        results = (env.rewards, env.terminals | retired, acting.episode_start | retired, step.alive & active)
+        rewards = self.ppo.config.reward_scale * env.rewards
+        results = (rewards, env.terminals | retired, acting.episode_start | retired, step.alive & active)
         rollout.receive(self.t, *[acting.to_device(result) for result in results])
         self._bootstrap(np.flatnonzero(env.truncations & env.masks & active))
         if self.opponents is not None:

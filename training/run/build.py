@@ -52,7 +52,7 @@ def _build(config: RunConfig, lock: RunLock) -> Run:
     spec = _tried(lambda: game.spec(config.game))
     machine.prepare(_torch_threads(config, device))
     torch.manual_seed(config.seed)
-    policy = policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo)
+    policy = _tried(lambda: policy_registry.build(game.network, spec.layout, spec.action, config.policy, config.algo))
     _check_minibatches(config, spec, policy)
     memory = _tried(lambda: _preflight(config, spec, policy, device))
     saved = resuming.saved(config) if config.resume else None
@@ -194,7 +194,7 @@ def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
     """Decisions that the learner holds, in the replay or in a segment, and the bytes of each."""
     rows = config.num_envs * spec.agents_per_env
     if config.off_policy:
-        share_of_state = 4 * policy.state_size // 8
+        share_of_state = 4 * (policy.state_size // 8 + spec.action.size)
         return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
     return rows * config.learner.num_steps, spec.layout.nbytes + 32
 

@@ -241,7 +241,7 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
 def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
     if isinstance(old, Path) or (old is None and key == "config"):
         return Path(new)
-    if old == "auto" and key in ("num_workers", "torch_threads") and type(new) is int:
+    if "auto" in (old, new):  # or a number: `ranges.check` knows where it can be which
         return new
     if isinstance(old, tuple):
         return tuple(new)

@@ -100,7 +100,7 @@ def range_text(hint: Any) -> str:
     if origin is tuple:
         each = range_text(args[0])
         return f"{each} each" if args[-1] is ... or not each else f"{len(args)} numbers, {each} each"
-    return {float: "a finite number", int: "a whole number", type(None): "none"}.get(hint, "")
+    return {float: "a finite number", int: "a whole number", str: "text", type(None): "none"}.get(hint, "")
 
 
 def _bounds(hint: Any) -> dict[type, Any]:

@@ -1,6 +1,7 @@
 """Precedence of settings, and that what a run writes down can be given back."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -127,3 +128,37 @@ def test_a_preset_for_this_machine(monkeypatch, cuda, gigabytes, mps, wanted):
     decisions = config.num_envs * config.learner.num_steps
     assert decisions // config.learner.num_minibatches == {8: 256, 4: 64 if mps else 128, 2: 32}[wanted]
     assert config.game.local_view_size == (128 if wanted == 2 else 256)
+
+
+@pytest.mark.parametrize("flags", [("--learner.alpha", "0.2"), ("--learner.target-entropy", "-1.0"), ()])
+def test_a_number_in_the_place_of_auto_is_read_back(flags: tuple[str, ...], tmp_path: Path) -> None:
+    config = cli.parse(["--env", "dodge", "--algo", "sac", "--run-name", "one", *flags])
+    file = tmp_path / "settings.toml"
+    file.write_text(cli.to_toml(config))
+    assert cli.parse(["--config", str(file), "--run-name", "one"]).learner == config.learner
+    back = cli.parse(["--config", str(file), "--run-name", "one", "--learner.alpha", "auto"])
+    assert back.learner.alpha == "auto"
+
+
+def test_a_number_where_only_words_can_stand_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("device = 3\n")
+    with pytest.raises(UserError, match="--device 3: it must be text"):
+        cli.parse(["--config", str(file)])
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        (("--algo", "sac", "--env.actions", "discrete"), "ppo or dqn"),
+        (("--algo", "dqn", "--env.actions", "basic_3d"), "ppo or sac"),
+    ],
+)
+def test_a_learner_that_cannot_learn_these_actions_says_which_can(flags: tuple[str, ...], meant: str) -> None:
+    with pytest.raises(UserError, match=f"take --algo {meant}, or other actions"):
+        cli.parse(["--env", "dodge", *flags])
+
+
+def test_a_game_has_defaults_for_each_of_its_learners() -> None:
+    assert cli.parse(["--env", "dodge", "--algo", "dqn"]).game.actions == "discrete"
+    assert cli.parse(["--env", "dodge", "--algo", "sac"]).game.actions == "basic_3d"

@@ -92,8 +92,11 @@ def test_a_game_without_milestones_columns_or_network_is_learned(flags, tmp_path
     assert read_jsonl(folder / "metrics.jsonl")[-1]["step"] == 18432
     capsys.readouterr()
     assert evaluate.main(["--run", "one", "--runs-dir", str(tmp_path / "runs"), "--episodes", "4", "--json"]) == 0
-    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (row["test"], row["episodes"], row["length"]) == ("", 4, LENGTH)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["actions"] for row in rows] == ["drawn", "likeliest"]
+    for row in rows:
+        assert (row["test"], row["episodes"], row["length"]) == ("", 4, LENGTH)
+        assert row["return_95"] == pytest.approx(1.96 * row["return_std"] / 2)
 
 
 def test_what_it_cannot_do_is_one_sentence(flags, tmp_path, capsys):

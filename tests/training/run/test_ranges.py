@@ -110,7 +110,7 @@ def test_a_share_of_a_step_is_no_number_of_steps(text, capsys):
         (Literal["a", "b"], "a or b", ("a",), ("c", 1)),
         (tuple[Annotated[int, Ge(1)], ...], "at least 1 each", ((), (1, 2)), ((1, 0),)),
         (float, "a finite number", (1, -2.5), (math.inf, math.nan)),
-        (str | None, "none", ("x", None), (1,)),
+        (str | None, "text or none", ("x", None), (1,)),
     ],
 )
 def test_an_annotation_says_what_it_allows(hint, text, good, bad):

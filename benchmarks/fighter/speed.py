@@ -1,18 +1,15 @@
 """The platform fighter: matches of random keys, against scripts and beside the slow twin, and PPO."""
 
 import argparse
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
-from benchmarks.batched import DRAWS, WARM_UP, iter_forever, random_row, train_row
+from benchmarks.batched import DRAWS, WARM_UP, random_row, train_row
 from benchmarks.fighter.twin import FighterTwin
-from benchmarks.timing import in_turns, row, spread
+from benchmarks.twins import beside_twin, one_core
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.vector_env import VectorEnv
 from puffer_envs.kit.process import usable_cores
@@ -39,52 +36,19 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield train_row(large, common | told, ["--learner.num-steps", str(LARGE_STEPS)])
 
 
-# -- the slow twin in gymnasium's AsyncVectorEnv -----------------------------------------------------------------------
 def twin_rows(env: VectorEnv, args: argparse.Namespace, common: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """As many matches on the very core that ours run on; then as suits it best, on all cores against our one."""
     with one_core():
-        yield from beside_twin(env, args, common, args.num_envs, "the same core")
-    yield from beside_twin(env, args, common, MATCHES_A_CORE * usable_cores(), "all cores")
+        yield from _beside(env, args, common, args.num_envs, "the same core")
+    yield from _beside(env, args, common, MATCHES_A_CORE * usable_cores(), "all cores")
 
 
-def beside_twin(
+def _beside(
     env: VectorEnv, args: argparse.Namespace, common: dict[str, Any], num_matches: int, where: str
 ) -> Iterator[dict[str, Any]]:
-    """The twin and our environments in turns; both play random keys, and observe."""
+    """Both play random keys, and observe."""
+    draws = np.random.default_rng(0)
+    keys = draws.integers(0, 2, (DRAWS, *env.actions.shape), np.int8)
+    pairs = draws.integers(0, 2, (DRAWS, num_matches, 2, 10), np.int8)
     factories = [partial(FighterTwin, i, WARM_UP) for i in range(num_matches)]
-    twin = AsyncVectorEnv(factories, autoreset_mode=AutoresetMode.SAME_STEP)
-    try:
-        twin.reset()
-        draws = np.random.default_rng(0)
-        keys = iter_forever(draws.integers(0, 2, (DRAWS, *env.actions.shape), np.int8))
-        pairs = iter_forever(draws.integers(0, 2, (DRAWS, num_matches, 2, 10), np.int8))
-
-        def our_step() -> int:
-            env.step(next(keys))
-            return env.num_agents
-
-        def twin_step() -> int:
-            twin.step(next(pairs))
-            return 2 * num_matches
-
-        theirs, ours = in_turns(twin_step, our_step, 2 / 3 * args.seconds)
-    finally:
-        twin.close()
-    slow = row(common | {"num_envs": num_matches, "threads": usable_cores()}, "twin", theirs)
-    yield slow
-    reference = f"slow twin in AsyncVectorEnv, {num_matches} matches on {where}"
-    yield row(common, "env", ours) | {"bound_sps": slow["sps"], **spread(theirs, ours), "reference": reference}
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """This process and those that it starts share a core, where the system lets them be bound to one."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
+    yield from beside_twin(env, args, common, factories, keys, pairs, where)
