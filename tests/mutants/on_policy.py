@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant(
         "ppo_stale_history_of_frames",
         ROLLOUT,
-        "self.seen[(t + self.lead)[:, None] - ages",
-        "self.seen[(t + self.lead - 1)[:, None] - ages",
+        "(index + self.lead * rows)[:, None]",
+        "(index + (self.lead - 1) * rows)[:, None]",
         ALL,
     ),
     Mutant("ppo_optimizer_not_restored", PPO, '        self.optimizer.load_state_dict(state["optimizer"])\n', "", ALL),

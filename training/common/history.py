@@ -25,16 +25,21 @@ def stack_history(frames: Tensor, episode_start: Tensor, history: int, every: in
     """
     total, batch = episode_start.shape
     reach = (history - 1) * every
-    length = total - reach
     at = torch.arange(total, device=frames.device)[:, None].expand(total, batch)
     begin = torch.where(episode_start, at, 0).cummax(dim=0).values
     lags = torch.arange(reach, -1, -every, device=frames.device)
     now = at[reach:, :, None]
     source = torch.maximum(now - lags, begin[reach:, :, None])  # [L, B, history]
-    flat = frames.reshape(total * batch, -1)
     columns = torch.arange(batch, device=frames.device)[None, :, None]
-    stacked = flat[(source * batch + columns).reshape(-1)]
-    return stacked.reshape(length, batch, history, -1)
+    return take(frames.reshape(total * batch, -1), source * batch + columns)
+
+
+def take(records: Tensor, places: Tensor) -> Tensor:
+    """Records ``[K, ...]`` at places (int64, any shape): ``[*shape, ...]``.
+
+    Each is copied as a whole: on a CPU ten times as fast as an index, which goes number by number.
+    """
+    return records.index_select(0, places.reshape(-1)).reshape(*places.shape, *records.shape[1:])
 
 
 def history_span(network: Network, layout: "ObsLayout") -> slice:
@@ -89,7 +94,7 @@ class History:
         """Frames of these ages [H] of rows (indices [K]), [K, H, F]; for those before an episode its first one."""
         assert self.ring is not None
         places = (self.cursor - ages.minimum(self.former[rows, None])) % self.length
-        return self.ring[rows[:, None], places]
+        return take(self.ring.flatten(0, 1), rows[:, None] * self.length + places)
 
     def state_dict(self) -> dict[str, Any]:
         """The ring, its cursor and how much of it is of the present episodes; nothing where there is none.

@@ -14,7 +14,7 @@ from torch import Tensor
 from policies.actions import stored
 from policies.protocol import Network
 from puffer_envs.contract.spec import EnvSpec
-from training.common.history import history_span, stack_history, torch_dtype
+from training.common.history import history_span, stack_history, take, torch_dtype
 from training.common.transfer import to_device
 
 # Records between two stored recurrent states, at the most.
@@ -176,8 +176,8 @@ class SequenceReplay:
         window = np.arange(-pad, self.sequence_length)
         slots = (start[:, None] + window) % self.length  # [B, pad + L]
         flat = to_device((stream[:, None] * self.length + slots).T, self.device)  # [pad + L, B]
-        rows = _take(self.rows, flat)
-        episode_start = _take(self.episode_start, flat)
+        rows = take(self.rows.flatten(0, 1), flat)
+        episode_start = take(self.episode_start.flatten(), flat)
         episode_start[:pad] &= to_device((start[:, None] + window[:pad] >= 0).T, self.device)
         episode_start[pad] |= to_device(start == 0, self.device)
         inside = flat[pad:]
@@ -186,10 +186,10 @@ class SequenceReplay:
             rows=rows[pad:],
             frames=stack_history(rows[..., self.span], episode_start, self.history, self.every) if pad else rows,
             episode_start=episode_start[pad:],
-            actions=_take(self.actions, inside),
-            rewards=_take(self.rewards, inside),
-            terminal=_take(self.terminal, inside),
-            truncated=_take(self.truncated, inside),
+            actions=take(self.actions.flatten(0, 1), inside),
+            rewards=take(self.rewards.flatten(), inside),
+            terminal=take(self.terminal.flatten(), inside),
+            truncated=take(self.truncated.flatten(), inside),
             state=self.states[streams, block],
         )
 
@@ -250,9 +250,3 @@ class SequenceReplay:
         names = ("rows", "actions", "rewards", "episode_start", "terminal", "truncated")
         parts = {name: getattr(self, name)[:, part] for name in names}
         return parts | {"states": self.states[:, blocks]}
-
-
-def _take(array: Tensor, flat: Tensor) -> Tensor:
-    """Records of [N, T, ...] at flat positions n * T + t, in the shape of `flat`."""
-    values = array.reshape(-1, *array.shape[2:])[flat.reshape(-1)]
-    return values.reshape(*flat.shape, *array.shape[2:])

@@ -7,7 +7,7 @@ from policies.actions import stored
 from policies.protocol import ActorCritic
 from puffer_envs.contract.spec import EnvSpec
 from training.common.acting import Seen
-from training.common.history import torch_dtype
+from training.common.history import take, torch_dtype
 from training.on_policy.returns import gae
 
 
@@ -74,11 +74,11 @@ class Rollout:
     # -- reading -----------------------------------------------------------------------------------------------------
     def given(self, index: Tensor) -> Tensor:
         """What a policy was shown at decisions numbered t N + n, int64 [B]: rows [B, R], or histories [B, H, R]."""
-        t, n = index // self.episode_start.shape[1], index % self.episode_start.shape[1]
         if not self.lead:
-            return self.rows[t, n]
-        ages = torch.arange(self.lead, -1, -self.every, device=index.device)
-        return self.seen[(t + self.lead)[:, None] - ages.minimum(self.former[t, n][:, None]), n[:, None]]
+            return take(self.seen.flatten(0, 1), index)
+        rows = self.episode_start.shape[1]
+        ages = torch.arange(self.lead, -1, -self.every, device=index.device).minimum(self.former.flatten()[index, None])
+        return take(self.seen.flatten(0, 1), (index + self.lead * rows)[:, None] - ages * rows)
 
     def sequences(self, index: Tensor) -> Tensor:
         """What a policy with a memory was shown in whole rows n, int64 [B]: [T, B, R], or histories [T, B, H, R]."""
