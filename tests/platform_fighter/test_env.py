@@ -212,9 +212,10 @@ def test_of_two_changes_for_one_frame_the_first_one_counts() -> None:
 
 def test_presets_differ_in_budget_and_saving_only() -> None:
     training = registry.resolve("platform_fighter").training()
-    presets, rows = training["presets"], 2 * training["num_envs"]
-    test, full = presets["test"], presets["full"]
-    assert test["total_steps"] >= 5 * rows * training["learner"]["num_steps"]  # five updates at least
+    test, full = training["presets"]["test"], training["presets"]["full"]
+    rows = 2 * test.pop("num_envs")
+    assert test["total_steps"] >= 20 * rows * training["learner"]["num_steps"]  # twenty updates at least
+    assert test["total_steps"] == 2 * test.pop("evaluation")["interval"]
     assert full["total_steps"] == 200 * test["total_steps"] == 10_000_000
     for preset in (test, full):
         assert preset.keys() == {"total_steps", "save_interval", "selfplay"}
