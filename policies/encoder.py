@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.blocks import BytePatches, orthogonal, unpack
+from policies.blocks import orthogonal, unpack
 
 if TYPE_CHECKING:
     from puffer_envs.contract.layout import Field, ObsLayout
@@ -71,7 +71,7 @@ class Eye(nn.Sequential):
     def __init__(self, field: "Field", planes: int, convolutions: Convolutions, features: int) -> None:
         super().__init__()
         if convolutions == "patches":
-            layers: list[nn.Conv2d] = [Patches(planes, 32, PATCH, field.scale), nn.Conv2d(32, 32, 3, 2)]
+            layers = [BytePlanes(planes, 32, PATCH, PATCH, field.scale), nn.Conv2d(32, 32, 3, 2)]
         else:
             layers = [BytePlanes(planes, 32, 8, 4, field.scale), nn.Conv2d(32, 64, 4, 2), nn.Conv2d(64, 64, 3, 1)]
         x = torch.zeros((1, planes, *field.shape[1:]), dtype=torch.uint8)
@@ -84,30 +84,24 @@ class Eye(nn.Sequential):
                 raise ValueError(text) from error
             self.kept += x.numel()
             self.append(layer)
-            # The first in place would make autograd copy what `BytePatches` has only looked at in another shape.
-            self.append(nn.ReLU(inplace=layer is not layers[0]))
+            self.append(nn.ReLU(inplace=True))
         self.append(nn.Flatten())
         self.append(orthogonal(nn.Linear(x.numel(), features), 2**0.5))
         self.append(nn.ReLU(inplace=True))
 
 
 class BytePlanes(nn.Conv2d):
-    """A convolution over bytes, scaled."""
+    """A convolution over bytes, scaled; patches without overlap are filled up with zeros at right and below."""
 
     def __init__(self, planes: int, channels: int, kernel: int, stride: int, scale: float) -> None:
         super().__init__(planes, channels, kernel, stride)
         self.scale = scale
 
     def forward(self, planes: Tensor) -> Tensor:
-        weight = self.weight * self.scale  # scaling the weights is scaling the planes
-        # In this order a CPU goes forward and backward 1.6 times as fast.
+        edge, _ = self.kernel_size
+        missing = (0, -planes.shape[-1] % edge, 0, -planes.shape[-2] % edge)
+        if self.kernel_size == self.stride and any(missing):
+            planes = F.pad(planes, missing)
+        # In this order a CPU goes forward and backward 1.6 times as fast, with strides of a whole kernel 3.5 times.
         planes = planes.contiguous(memory_format=torch.channels_last)
-        return F.conv2d(planes.float(), weight, self.bias, self.stride)
-
-
-class Patches(BytePatches):
-    """Patches without overlap of planes of any size, filled up with zeros."""
-
-    def forward(self, planes: Tensor) -> Tensor:
-        missing = (0, -planes.shape[-1] % PATCH, 0, -planes.shape[-2] % PATCH)
-        return super().forward(F.pad(planes, missing) if any(missing) else planes)
+        return F.conv2d(planes.float(), self.weight * self.scale, self.bias, self.stride)  # as scaling the planes
