@@ -31,8 +31,8 @@ class PolicyConfig:
     motion: bool = False
     """Look at the difference of the last two pictures as well."""
     convolutions: Convolutions = "patches"
-    """patches: one layer of patches without overlap and one convolution; nature: the three of Mnih et al. 2015, six
-    times the work."""
+    """patches: one layer of small patches without overlap and two convolutions; nature: the three of Mnih et al. 2015,
+    five times the work."""
 
 
 PRESETS = {"slim": PolicyConfig(), "large": PolicyConfig(hidden=256, convolutions="nature")}

@@ -177,6 +177,7 @@ class Game:
         """What `training_file` holds.
 
         Settings of a run as ``--config`` takes them, where they differ from the learner's defaults; beside them the
-        tables ``presets`` and ``machines``: name -> such settings, which ``--preset`` chooses by their name.
+        tables ``presets`` and ``machines``: name -> such settings, which ``--preset`` chooses by their name. A table
+        ``learners``, here or in one of those, has settings for single learners by their names.
         """
         return {} if self.training_file is None else tomllib.loads(self.training_file.read_text())

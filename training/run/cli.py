@@ -51,10 +51,8 @@ def parse(
     """
     first = _first_pass(argv, saved)
     game = _game(first.env)
-    own = {name: each for name, each in _settings(game.training()).items() if name not in DECISIVE}
-    base = with_settings(_defaults(first, game), own, Path(f"defaults of {game.name}"))
-    its = game.training().get("learners", {}).get(base.algo, {})
-    base = with_settings(base, its, Path(f"defaults of {game.name} with {base.algo}"))
+    own = {name: each for name, each in game.training().items() if name not in DECISIVE}
+    base = _with_table(_defaults(first, game), own, Path(f"defaults of {game.name}"))
     for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
@@ -186,7 +184,13 @@ def _with_preset(base: RunConfig, name: str, game: Game) -> RunConfig:
         return dataclasses.replace(base, game=game.presets[name])
     training = game.training()
     named = training.get("machines", {}) | training.get("presets", {})
-    return with_settings(base, named[machine.hardware() if name == "auto" else name], Path(f"preset {name}"))
+    return _with_table(base, named[machine.hardware() if name == "auto" else name], Path(f"preset {name}"))
+
+
+def _with_table(base: RunConfig, table: dict[str, Any], source: Path) -> RunConfig:
+    """With the settings of a table that hold by themselves, and those that it has for the learner."""
+    base = with_settings(base, _settings(table), source)
+    return with_settings(base, table.get("learners", {}).get(base.algo, {}), source)
 
 
 def _preset_names(game: Game) -> list[str]:
