@@ -223,6 +223,12 @@ class BatchedEnv(Hooks):
         state = self.write_world(env) if self.wanted_states[milestone] and self.can_begin(env) else None
         self._events.append(Event(row, milestone, step, state))
 
+    def reach_all(self, reached: np.ndarray) -> None:
+        """As `reach`, of what a kernel has marked, bool [N, M]; the marks are taken away."""
+        for row, milestone in np.argwhere(reached).tolist():
+            self.reach(row, milestone)
+        reached[:] = False
+
     def want_states(self, wanted: np.ndarray) -> None:
         self.wanted_states[:] = wanted
 

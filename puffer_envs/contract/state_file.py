@@ -77,6 +77,22 @@ def unpack(kind: str, data: bytes) -> dict[str, np.ndarray]:
         raise StateFileError(f"the state's table of contents makes no sense: {error}") from error
 
 
+def unpack_like(kind: str, data: bytes, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """As `unpack`, where arrays of the names, shapes and dtypes of ``targets`` are in it, and hold numbers alone.
+
+    Raises:
+        StateFileError: as `unpack`, and where any of that is not so.
+    """
+    arrays = unpack(kind, data)
+    for name, target in targets.items():
+        found = arrays.get(name)
+        if found is None or found.shape != target.shape or found.dtype != target.dtype:
+            raise StateFileError(f"this is a state of another version of {kind}: '{name}' differs")
+        if not np.isfinite(found).all():
+            raise StateFileError(f"the state's '{name}' holds what is no number")
+    return arrays
+
+
 def _body(data: bytes) -> bytes:
     """The decompressed body of data whose header and checksum are in order."""
     data = bytes(data)

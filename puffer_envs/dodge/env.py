@@ -128,9 +128,7 @@ class Dodge(BatchedEnv):
     def score(self) -> None:
         """The terms are written; what is left are the milestones."""
         if self._any_reached:
-            for row, milestone in np.argwhere(self._reached).tolist():
-                self.reach(row, milestone)
-            self._reached[:] = False
+            self.reach_all(self._reached)
 
     def finish(self) -> None:
         """`kernels.play` has said who ends."""

@@ -22,17 +22,11 @@ def restore(state: State, env: int, data: bytes, rules: Rules) -> None:
     Raises:
         StateFileError: it is none of this version or of these settings; the environment is as it was.
     """
-    arrays = state_file.unpack(KIND, data)
-    for name in State._fields:
-        target = getattr(state, name)[env]
-        found = arrays.get(name)
-        if found is None or found.shape != target.shape or found.dtype != target.dtype:
-            raise StateFileError(f"this is an arena of another version of dodge: '{name}' differs")
-        if not np.isfinite(found).all():
-            raise StateFileError(f"the arena's '{name}' holds what is no number")
+    targets = {name: getattr(state, name)[env] for name in State._fields}
+    arrays = state_file.unpack_like(KIND, data, targets)
     _check(arrays["player"], arrays["numbers"], rules)
-    for name in State._fields:
-        getattr(state, name)[env] = arrays[name]
+    for name, target in targets.items():
+        target[:] = arrays[name]
 
 
 def _check(player: np.ndarray, numbers: np.ndarray, rules: Rules) -> None:

@@ -62,17 +62,11 @@ def restore(state: State, env: int, data: bytes) -> None:
     Raises:
         StateFileError: it is none of this version; the environment is as it was.
     """
-    arrays = state_file.unpack(KIND, data)
-    for name in State._fields:
-        target = getattr(state, name)[env]
-        found = arrays.get(name)
-        if found is None or found.shape != target.shape or found.dtype != target.dtype:
-            raise StateFileError(f"this is a match of another version of platform_fighter: '{name}' differs")
-        if not np.isfinite(found).all():
-            raise StateFileError(f"the match's '{name}' holds what is no number")
+    targets = {name: getattr(state, name)[env] for name in State._fields}
+    arrays = state_file.unpack_like(KIND, data, targets)
     _check(arrays["whole"], arrays["spawner_whole"], arrays["numbers"])
-    for name in State._fields:
-        getattr(state, name)[env] = arrays[name]
+    for name, target in targets.items():
+        target[:] = arrays[name]
 
 
 def _check(fighters: np.ndarray, spawners: np.ndarray, numbers: np.ndarray) -> None:

@@ -12,24 +12,24 @@ from puffer_envs.contract.layout import ObsLayout
 from tests.slopes import check_network
 
 FEATURES = 5
-STEPS = {"patches": ((6, 6), (3, 2)), "nature": ((8, 4), (4, 2), (3, 1))}  # kernels and strides, first layer first
+STEPS = {"patches": ((3, 3), (3, 2), (3, 2)), "nature": ((8, 4), (4, 2), (3, 1))}  # kernels, strides by layer
 SCREENS = {
-    "gray": (1, 20, 25),  # neither edge is full of patches
-    "rgb": (3, 13, 24),
+    "gray": (1, 20, 31),  # neither edge is full of patches
+    "rgb": (3, 19, 36),
     "square": (1, 40, 40),
     "wide": (3, 36, 41),
 }
 MIXED = ObsLayout(
     np.uint8,
     ("flags", (5,), 1),
-    ("front", (1, 16, 13), 8, 1 / 255),
+    ("front", (1, 23, 19), 8, 1 / 255),
     ("level", (2,), 8, 1 / 100),
-    ("tiles", (2, 16, 16), 2, 1 / 3),  # no bytes, so no picture
-    ("back", (2, 19, 18), 8, 1 / 128),
+    ("tiles", (2, 20, 20), 2, 1 / 3),  # no bytes, so no picture
+    ("back", (2, 31, 21), 8, 1 / 128),
     ("strip", (1, 4, 30), 8, 1 / 255),  # too low for a picture
 )
 NUMBERS = ("flags", "level", "tiles", "strip")  # of MIXED
-FLOATS = ObsLayout(np.float32, ("speed", (3,)), ("planes", (1, 16, 16), 32, 0.5))
+FLOATS = ObsLayout(np.float32, ("speed", (3,)), ("planes", (1, 20, 20), 32, 0.5))
 
 
 def screen(name: str) -> ObsLayout:
@@ -79,7 +79,7 @@ def seen(eye, planes: np.ndarray, scale: float, convolutions: str) -> np.ndarray
     *convolutional, last = layers_of(eye)
     x = planes * scale
     if convolutions == "patches":
-        rows, columns = (-(-edge // 6) * 6 for edge in x.shape[2:])
+        rows, columns = (-(-edge // 3) * 3 for edge in x.shape[2:])
         whole = np.zeros((*x.shape[:2], rows, columns))
         whole[:, :, : x.shape[2], : x.shape[3]] = x
         x = whole
@@ -139,7 +139,7 @@ def test_of_a_mixed_row_pictures_are_looked_at_and_numbers_are_read_off_the_newe
     newest = frames[:, -1].numpy()
     parts += [MIXED.unpack(newest, name).reshape(3, -1) * MIXED[name].scale for name in NUMBERS]
     features = encoder(frames if encoder.history > 1 else frames[:, 0])
-    assert features.shape == (3, encoder.size) == (3, 2 * FEATURES + 5 + 2 + 512 + 120)
+    assert features.shape == (3, encoder.size) == (3, 2 * FEATURES + 5 + 2 + 800 + 120)
     np.testing.assert_allclose(features.detach(), np.concatenate(parts, 1), rtol=1e-4, atol=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_the_oldest_frame_is_the_first_plane(stack):
     frames = torch.arange(10, 50, 10, dtype=torch.uint8)[None, :, None].expand(2, 4, layout.size)
     planes = planes_of(layout, stack, False, frames)
     assert planes.dtype == torch.uint8
-    assert planes.shape == (2, stack, 20, 25)
+    assert planes.shape == (2, stack, 20, 31)
     assert planes[:, :, 7, 3].tolist() == [[10, 20, 30, 40][-stack:]] * 2
 
 
@@ -173,7 +173,7 @@ def test_the_channels_of_a_frame_stay_together():
     layout = screen("rgb")
     frames = torch.zeros(1, 2, layout.size, dtype=torch.uint8)
     for frame in range(2):
-        frames[0, frame].view(3, 13, 24)[:] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None] + frame
+        frames[0, frame].view(3, 19, 36)[:] = torch.tensor([10, 20, 30], dtype=torch.uint8)[:, None, None] + frame
     planes = planes_of(layout, 2, True, frames)
     assert planes[0, :, 5, 5].tolist() == [10, 20, 30, 11, 21, 31, 128, 128, 128]
 
@@ -221,7 +221,7 @@ def test_the_history_is_as_long_as_what_is_looked_at(stack, motion, history):
 def test_floats_are_scaled_and_nothing_else():
     encoder = encoder_of(FLOATS)
     rows = frames_of(FLOATS, 3)
-    assert (encoder.size, encoder.kept, [*encoder.parameters()]) == (3 + 256, 0, [])
+    assert (encoder.size, encoder.kept, [*encoder.parameters()]) == (3 + 400, 0, [])
     assert torch.equal(encoder(rows), torch.cat([rows[:, :3], 0.5 * rows[:, 3:]], 1))
 
 
@@ -240,7 +240,7 @@ def test_the_smallest_pictures_are_not_too_small_for_patches(edges):
     assert encoder_of(smaller)(frames_of(smaller, 2)).shape == (2, edges[0] * (LEAST_EDGE - 1))  # numbers
 
 
-@pytest.mark.parametrize("edges", [(35, 40), (40, 35), (16, 16)])
+@pytest.mark.parametrize("edges", [(35, 40), (40, 35), (20, 20)])
 def test_a_picture_that_is_too_small_for_nature_is_told_what_helps(edges):
     layout = ObsLayout(np.uint8, ("sky", (1, 40, 40)), ("screen", (1, *edges), 8, 1 / 255))
     with pytest.raises(ValueError, match=r"^screen is too small .* --policy\.convolutions patches$"):
@@ -255,17 +255,18 @@ def test_the_smallest_picture_for_nature():
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("layout", "convolutions"),
+    ("layout", "convolutions", "kept"),
     [
-        (screen("gray"), "patches"),
-        (screen("rgb"), "patches"),
-        (screen("wide"), "nature"),
-        (screen("square"), "nature"),
-        (MIXED, "patches"),
+        (screen("gray"), "patches", 16 * 7 * 11 + 32 * 3 * 5 + 32 * 1 * 2),
+        (screen("rgb"), "patches", 16 * 7 * 12 + 32 * 3 * 5 + 32 * 1 * 2),
+        (screen("square"), "patches", 16 * 14 * 14 + 32 * 6 * 6 + 32 * 2 * 2),
+        (screen("wide"), "nature", 32 * 8 * 9 + 64 * 3 * 3 + 64 * 1 * 1),
+        (screen("square"), "nature", 32 * 9 * 9 + 64 * 3 * 3 + 64 * 1 * 1),
+        (MIXED, "patches", 16 * 8 * 7 + 32 * 3 * 3 + 32 * 1 * 1 + 16 * 11 * 7 + 32 * 5 * 3 + 32 * 2 * 1),
     ],
-    ids=["gray", "rgb", "wide", "square", "mixed"],
+    ids=["gray", "rgb", "square", "wide", "square, nature", "mixed"],
 )
-def test_the_numbers_that_convolutions_keep(layout, convolutions):
+def test_the_numbers_that_convolutions_keep(layout, convolutions, kept):
     encoder = encoder_of(layout, 2, True, convolutions)
     counted = []
     for layer in layers_of(encoder):
@@ -273,7 +274,7 @@ def test_the_numbers_that_convolutions_keep(layout, convolutions):
             layer.register_forward_hook(lambda _, __, output: counted.append(output[0].numel()))
     encoder(frames_of(layout, 3, 2))
     assert len(counted) == len(STEPS[convolutions]) * len(encoder.eyes)
-    assert encoder.kept == sum(counted)
+    assert encoder.kept == sum(counted) == kept
 
 
 # -- learning ----------------------------------------------------------------------------------------------------------

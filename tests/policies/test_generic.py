@@ -221,7 +221,8 @@ def test_a_network_without_a_form_for_a_learner_says_which_it_has(name):
 def test_sizes():
     assert PRESETS["slim"].convolutions == "patches"
     assert PRESETS["large"].convolutions == "nature"
-    large, slim = (GenericPolicy(PICTURES, FOUR, PRESETS[size]) for size in ("large", "slim"))
+    screens = ObsLayout(np.uint8, ("screen", (1, 84, 84), 8, 1 / 255))  # of many smaller ones patches keep more
+    large, slim = (GenericPolicy(screens, FOUR, PRESETS[size]) for size in ("large", "slim"))
     assert large.bytes_of_a_row > slim.bytes_of_a_row > GenericPolicy(BYTES, FOUR).bytes_of_a_row
 
 

@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 BYTES = ObsLayout(np.uint8, ("flags", (5,), 1), ("cells", (2, 4), 2, 0.5), ("grey", (3,), 4), ("level", (2,), 8, 0.01))
 TWO = ObsLayout(np.float32, ("own", (32,)), ("opponent", (32,)))
 SCREENS = ObsLayout(np.uint8, ("level", (2,), 8, 0.01), ("gray", (1, 37, 40), 8, 1 / 255), ("flags", (5,), 1))
-COLOUR = ObsLayout(np.uint8, ("rgb", (3, 13, 20), 8, 1 / 255))
+COLOUR = ObsLayout(np.uint8, ("rgb", (3, 19, 26), 8, 1 / 255))
 
 
 class Case(NamedTuple):
