@@ -12,7 +12,10 @@ from puffer_envs.contract.layout import ObsLayout
 from tests.slopes import check_network
 
 FEATURES = 5
-STEPS = {"patches": ((3, 3), (3, 2), (3, 2)), "nature": ((8, 4), (4, 2), (3, 1))}  # kernels, strides by layer
+STEPS = {  # kernels and strides, first layer first
+    "patches": ((3, 3), (3, 2), (3, 2)),
+    "nature": ((8, 4), (4, 2), (3, 1)),
+}
 SCREENS = {
     "gray": (1, 20, 31),  # neither edge is full of patches
     "rgb": (3, 19, 36),
