@@ -302,7 +302,7 @@ def test_a_learner_of_pictures(away, algo, learner):
     kind = {"actions": "discrete"} if algo == "dqn" else {}
 
     def arenas() -> VectorEnv:
-        pictures = {"observation": "image", "image_size": 16, "frame_skip": 6, "max_steps": 48}
+        pictures = {"observation": "image", "image_size": 20, "frame_skip": 6, "max_steps": 48}
         return env_registry.make("dodge", 4, num_workers=0, **pictures, **kind)
 
     compare(arenas, generic(algo), learner, away, 24)

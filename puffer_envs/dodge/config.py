@@ -17,7 +17,7 @@ class Config(NamedTuple):
     level: Annotated[int, Interval(ge=1, le=3)] = 2  # 1: a slow ball every 2 s; 2: a fast one every .5 s; 3: all round
     actions: Literal["basic_3d", "basic_4d_jump", "tilt_5d", "full_6d", "discrete"] = "basic_3d"
     observation: Literal["vector", "image"] = "vector"
-    image_size: Annotated[int, Interval(ge=16, le=512)] = 84  # pixels along an edge
+    image_size: Annotated[int, Interval(ge=20, le=512)] = 84  # pixels along an edge
     colour: Literal["gray", "rgb"] = "gray"
     with_thrower: bool = False  # the thrower is seen .5 s before its ball
     spawn_angle_degrees: Annotated[float, Interval(ge=0, le=180)] = 30.0  # balls of level 2 come from within it

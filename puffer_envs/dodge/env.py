@@ -39,7 +39,7 @@ def check(config: Config) -> None:
     for name, known in (("actions", ACTIONS), ("observation", ("vector", "image")), ("colour", ("gray", "rgb"))):
         if getattr(config, name) not in known:
             raise ValueError(f"{name} is '{getattr(config, name)}'; it can be {', '.join(known)}")
-    bounds = {"level": (1, 3), "image_size": (16, 512), "spawn_angle_degrees": (0, 180), "sprint_multiplier": (0, 10)}
+    bounds = {"level": (1, 3), "image_size": (20, 512), "spawn_angle_degrees": (0, 180), "sprint_multiplier": (0, 10)}
     for name, (low, high) in bounds.items():
         if not low <= getattr(config, name) <= high:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be from {low} to {high}")

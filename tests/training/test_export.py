@@ -308,7 +308,8 @@ def test_the_file_of_each_learner_plays_from_pictures_as_its_player(tmp_path, al
     fast = ["--env.frame-skip", "6", "--env.max-steps", "60"]
     config = cli.parse([*env, *fast, "--algo", algo, "--model-size", "slim", "--run-name", "one", *runs])
     spec = registry.resolve("dodge").spec(config.game)
-    weights = network_of(Case("generic", spec.layout, spec.action, algo=algo)).state_dict()
+    sizes = {"hidden": config.policy.hidden}
+    weights = network_of(Case("generic", spec.layout, spec.action, sizes, algo=algo)).state_dict()
     saved = {"policy": weights} if algo == "ppo" else {"algorithm": {"acting": weights}}
     path = checkpoint.save(tmp_path / "one" / "checkpoints", 7, {"learner": saved})
     (tmp_path / "one" / "config.toml").write_text(cli.to_toml(config))

@@ -76,7 +76,7 @@ class BackgroundLearner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.algorithm.load_state_dict(state["algorithm"])
-        if self.rnd is not None:
+        if self.rnd is not None and state["rnd"] is not None:  # a resumed run may have been given a weight
             self.rnd.load_state_dict(state["rnd"])
         self.started = int(state["started"])
         self._running = None

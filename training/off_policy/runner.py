@@ -50,7 +50,7 @@ class OffPolicy:
         self.acting = Acting(env, network, device)
         self.behaviour = algorithm.behaviour(env.num_agents, seed)
         self.curiosity = None
-        if intrinsic is not None:
+        if intrinsic is not None and intrinsic.pays:
             self.curiosity = Curiosity(env.num_agents, network.feature_size, intrinsic, device)
         self.ledger = Ledger(env, {"env": 1.0} | (self.curiosity.weights if self.curiosity else {}))
         self.replay = SequenceReplay(
@@ -62,7 +62,8 @@ class OffPolicy:
             stride=stride_of(settings.sequence, network.state_size),
             device=device,
         )
-        self.updates = BackgroundLearner(algorithm, self.curiosity.rnd if self.curiosity else None)
+        surprise = self.curiosity.rnd if self.curiosity and self.curiosity.weights["rnd"] else None
+        self.updates = BackgroundLearner(algorithm, surprise)
         self.segments = SegmentFiles(self.replay, folder)
         self.sampling = np.random.default_rng(sampling)
         self.credit = 0.0  # transitions that may be trained by now, less those that were

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from tests.training.test_learning import SETTINGS, collect, make_learner
+from training.common.intrinsic import IntrinsicConfig
 from training.off_policy.background import BackgroundLearner
 from training.off_policy.config import DQNConfig
 
 
 def some_batch(settings: DQNConfig = SETTINGS):
     """What learns beside the acting, and a batch that was gathered."""
-    learner = make_learner("dice", settings)
+    learner = make_learner("dice", settings, bonus=IntrinsicConfig())
     collect(learner, settings.burn_in + settings.sequence + settings.n_step + 5)
     batch = learner.replay.sample(settings.batch_size // settings.sequence, np.random.default_rng(0))
     return learner.updates, batch
@@ -64,6 +65,28 @@ def test_what_was_learned_acts_and_rewards_from_its_taking_on():
     assert published() == [True, True]
     assert learner.take() is None
     learner.close()
+
+
+def test_where_nothing_is_paid_for_the_new_nothing_is_learned_of_it():
+    learner = make_learner("dice", SETTINGS, bonus=IntrinsicConfig(rnd=0.0, novel=0.0, bayes=0.0))
+    assert learner.curiosity is None
+    assert learner.ledger.parts == ("env",)
+    learner.close()
+    learner = make_learner("dice", SETTINGS, bonus=IntrinsicConfig(rnd=0.0, novel=0.5, bayes=0.0))
+    assert learner.updates.rnd is None
+    assert learner.ledger.parts == ("env", "rnd", "novel", "bayes")
+    learner.close()
+
+
+def test_a_weight_that_a_resumed_run_is_given_begins_with_a_fresh_predictor():
+    without, _ = some_batch()
+    without.rnd = None
+    other, batch = some_batch()
+    other.load_state_dict(deepcopy(without.state_dict()))
+    other.start(batch)
+    assert other.take()["rnd_loss"] > 0
+    for learner in (without, other):
+        learner.close()
 
 
 def test_an_update_that_nobody_has_taken_is_taken_after_a_resume():

@@ -25,7 +25,7 @@ from training.off_policy.sac import SAC, actor_loss, alpha_loss, critic_loss, ta
 LOW, HIGH = np.array([-1.0, 0.5], np.float32), np.array([3.0, 0.75], np.float32)
 TWO = ActionSpec.of(spaces.Box(LOW, HIGH))
 VECTOR = ObsLayout(np.float32, ("speed", (3,)), ("angle", (1,), 32, 0.5))
-PICTURE = ObsLayout(np.uint8, ("level", (2,), 8, 1 / 255), ("screen", (1, 15, 14), 8, 1 / 255))
+PICTURE = ObsLayout(np.uint8, ("level", (2,), 8, 1 / 255), ("screen", (1, 20, 19), 8, 1 / 255))
 SETTINGS = SACConfig(gamma=0.9, learning_rate=2e-3, critic_learning_rate=5e-4, tau=0.1, reward_scale=0.5)
 ALL = torch.tensor([True, True, False])  # of three records the last one does not count
 
