@@ -159,6 +159,14 @@ def test_a_learner_that_cannot_learn_these_actions_says_which_can(flags: tuple[s
         cli.parse(["--env", "dodge", *flags])
 
 
+def test_a_preset_has_settings_for_each_of_its_learners() -> None:
+    for algo, epochs in (("ppo", 4), ("sac", None)):
+        config = cli.parse(["--env", "dodge", "--algo", algo, "--preset", "pictures"])
+        assert config.game.observation == "image"
+        assert getattr(config.learner, "update_epochs", None) == epochs
+    assert cli.parse(["--env", "dodge"]).learner.update_epochs == 2
+
+
 def test_a_game_has_defaults_for_each_of_its_learners() -> None:
     assert cli.parse(["--env", "dodge", "--algo", "dqn"]).game.actions == "discrete"
     assert cli.parse(["--env", "dodge", "--algo", "sac"]).game.actions == "basic_3d"
