@@ -184,6 +184,16 @@ def orthogonal(layer: Any, gain: float = 1.0) -> Any:
     return layer
 
 
+def body(size: int, hidden: int, activation: type[nn.Module]) -> nn.Sequential:
+    """Two layers, ``[..., size] -> [..., hidden]``."""
+    return nn.Sequential(
+        orthogonal(nn.Linear(size, hidden), 2**0.5),
+        activation(),
+        orthogonal(nn.Linear(hidden, hidden), 2**0.5),
+        activation(),
+    )
+
+
 class ByteEmbedding(nn.Embedding):
     """Learned vectors ``[..., size]`` for categories (uint8 or int tensors ``[...]``), drawn from N(0, std^2)."""
 

@@ -8,7 +8,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from policies.actions import Distribution, SquashedGaussian, head
-from policies.blocks import orthogonal
+from policies.blocks import body, orthogonal
 from policies.encoder import Convolutions, Encoder
 from policies.protocol import ActorCritic, QNetwork, SoftActorCritic
 from policies.values import DuelingHead, TwinCritic
@@ -122,13 +122,3 @@ class GenericSoft(_Generic, SoftActorCritic):
 
     def judge(self, features: Tensor, actions: Tensor) -> Tensor:
         return self.critics(features, actions)
-
-
-def body(size: int, hidden: int, activation: type[nn.Module]) -> nn.Sequential:
-    """Two layers."""
-    return nn.Sequential(
-        orthogonal(nn.Linear(size, hidden), 2**0.5),
-        activation(),
-        orthogonal(nn.Linear(hidden, hidden), 2**0.5),
-        activation(),
-    )

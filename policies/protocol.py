@@ -24,7 +24,7 @@ class Network(nn.Module):
 
     @property
     def bytes_of_a_row(self) -> int:
-        """What an update of PPO remembers of a row between the layers, with its gradients."""
+        """What an update of PPO or SAC remembers of a row between the layers, with its gradients."""
         return self.config.bytes_of_a_row
 
     @property

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from policies.blocks import orthogonal
+from policies.blocks import body, orthogonal
 
 
 class DuelingHead(nn.Module):
@@ -42,8 +42,4 @@ class TwinCritic(nn.Module):
 
 
 def _critic(size: int, hidden: int) -> nn.Sequential:
-    layers = [nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)]
-    for layer in layers[:-1:2]:
-        orthogonal(layer, 2**0.5)
-    orthogonal(layers[-1], 1.0)
-    return nn.Sequential(*layers)
+    return nn.Sequential(*body(size, hidden, nn.ReLU), orthogonal(nn.Linear(hidden, 1), 1.0))

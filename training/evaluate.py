@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         machine.prepare(1 if config.torch_threads == "auto" else config.torch_threads)
         path = find_checkpoint(args.runs_dir / args.run, args.checkpoint, config)
         game = env_registry.resolve(config.env)
+        episodes = config.evaluation.episodes if args.episodes is None else args.episodes
         tests = game.evaluation_sets(config.game, given(settings))
         if args.opponent:
             tests = {args.opponent: {}}
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, test in tests.items():
             for way, (play, seats) in players.items():
                 begin = time.perf_counter()
-                games = play_test(play, config, test, args.episodes, worlds=args.out is not None, seats=seats)
+                games = play_test(play, config, test, episodes, worlds=args.out is not None, seats=seats)
                 head = {"test": name, "actions": way}
                 rows += rows_of(head, game, games, (time.perf_counter() - begin) / len(games))
                 worlds += [episode for episode, _ in games if play is shown]
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_run_flags(parser)
-    parser.add_argument("--episodes", type=int, default=20, help="of each test; default: 20")
+    parser.add_argument("--episodes", type=int, help="of each test; default: as many as the run's own evaluations")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--drawn", action="store_true", help="only with actions that are drawn")
     how.add_argument("--likeliest", action="store_true", help="only with the likeliest actions")
@@ -292,9 +293,10 @@ def row(head: dict[str, Any], played: list[Played], places: Collection[str]) -> 
         if isinstance(played[0][0].summary.get(fact), bool):
             means[f"{fact}_95"] = wilson(sum(values), len(values))
     returns = np.array([result for _, result in played])
-    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
     head = head | {"episodes": len(played), "return": float(returns.mean())}
-    head |= {"return_95": 1.96 * deviation / math.sqrt(len(returns)), "return_std": deviation}
+    if len(returns) > 1:
+        deviation = float(returns.std(ddof=1))
+        head |= {"return_95": 1.96 * deviation / math.sqrt(len(returns)), "return_std": deviation}
     return head | means | {"length": float(np.mean([episode.length for episode, _ in played]))}
 
 

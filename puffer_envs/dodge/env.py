@@ -162,7 +162,7 @@ class Dodge(BatchedEnv):
         self.milestones_held[envs] = False
 
     def can_begin(self, env: int) -> bool:
-        return bool(self.state.numbers[env, STEP] < self.config.max_steps)
+        return bool(self.state.numbers[env, STEP] < self.config.max_steps and not self.terminals[env])
 
     def write_world(self, env: int) -> bytes:
         return world.pack(self.state, env)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from puffer_envs.contract.game import Column, Game
-from puffer_envs.dodge.config import PRESETS, Config
+from puffer_envs.dodge.config import Config
 from puffer_envs.dodge.env import NAME, Dodge, check, memory_bytes, spec
 
 GAME = Game(
@@ -11,7 +11,6 @@ GAME = Game(
     Config=Config,
     spec=spec,
     make=Dodge,
-    presets=PRESETS,
     check=check,
     memory_bytes=memory_bytes,
     learners=("ppo", "sac", "dqn"),

@@ -32,8 +32,8 @@ from puffer_envs.dodge.config import (
     ZONE_Y,
 )
 from puffer_envs.dodge.state import (
-    AHEAD,
-    ASIDE,
+    ALONG_X,
+    ALONG_Y,
     COUNTDOWN,
     JUMP,
     LEFT,
@@ -129,7 +129,7 @@ def steer(actions: np.ndarray, sprint: int, jump: int, controls: np.ndarray) -> 
         for i in range(actions.shape[1]):
             valid &= -1 <= actions[env, i] <= 1
         row = controls[env]
-        row[AHEAD], row[ASIDE] = actions[env, 0] if valid else 0.0, actions[env, 1] if valid else 0.0
+        row[ALONG_X], row[ALONG_Y] = actions[env, 0] if valid else 0.0, actions[env, 1] if valid else 0.0
         row[SPRINT] = actions[env, sprint] if valid else -1.0
         row[JUMP] = actions[env, jump] if valid and jump >= 0 else -1.0
 
@@ -139,8 +139,8 @@ def choose(actions: np.ndarray, controls: np.ndarray) -> None:
     """Controls of all players from int32 [E]: stand, +y, -y, -x, +x, without sprint; any other number is to stand."""
     for env in range(controls.shape[0]):
         row, action = controls[env], actions[env]
-        row[AHEAD] = 1.0 if action == 4 else -1.0 if action == 3 else 0.0
-        row[ASIDE] = 1.0 if action == 1 else -1.0 if action == 2 else 0.0
+        row[ALONG_X] = 1.0 if action == 4 else -1.0 if action == 3 else 0.0
+        row[ALONG_Y] = 1.0 if action == 1 else -1.0 if action == 2 else 0.0
         row[SPRINT] = row[JUMP] = -1.0
 
 
@@ -171,7 +171,7 @@ def step(arena: Arena, controls: np.ndarray, rules: Rules, facts: np.ndarray) ->
 def move_player(player: np.ndarray, controls: np.ndarray, rules: Rules) -> None:
     """Speed as the controls say, whatever it was; a jump rises from the ground alone."""
     speed = SPEED * (1 + (controls[SPRINT] + 1) / 2 * rules.sprint)
-    player[VX], player[VY] = controls[AHEAD] * speed, controls[ASIDE] * speed
+    player[VX], player[VY] = controls[ALONG_X] * speed, controls[ALONG_Y] * speed
     player[X] = min(max(player[X] + player[VX] * DT, -ZONE_X), ZONE_X)
     player[Y] = min(max(player[Y] + player[VY] * DT, -ZONE_Y), ZONE_Y)
     jumps = controls[JUMP] > JUMP_ABOVE

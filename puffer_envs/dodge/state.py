@@ -16,7 +16,7 @@ X, Y, Z, VX, VY, VZ = range(6)
 NUM_BALLS, COUNTDOWN, STEP, WAITS = range(4)  # columns of `numbers`; WAITS: whether there is a thrower
 THROWN, LEFT, NEAREST = range(3)  # facts of an episode: columns of `facts`
 
-AHEAD, ASIDE, SPRINT, JUMP = range(4)  # columns of `controls`: along x and y, both from -1 to 1 like the others
+ALONG_X, ALONG_Y, SPRINT, JUMP = range(4)  # columns of `controls`: all from -1 to 1
 
 SHOWN = 10  # balls that an observation tells of, the oldest first
 OWN = 5  # numbers of the player that it tells of: place and horizontal speed

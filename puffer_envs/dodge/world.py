@@ -35,7 +35,5 @@ def _check(player: np.ndarray, numbers: np.ndarray, rules: Rules) -> None:
     inside = abs(player[X]) <= ZONE_X and abs(player[Y]) <= ZONE_Y and player[Z] >= GROUND_Z
     if not inside or any(not low <= numbers[column] <= high for column, low, high in bounds):
         raise StateFileError("the arena's numbers make no arena of dodge with these settings")
-    if not 1 <= numbers[COUNTDOWN] <= rules.interval:
-        raise StateFileError(
-            f"the next ball comes in {numbers[COUNTDOWN]} steps; at this level in 1 to {rules.interval}"
-        )
+    if not 1 <= (steps := numbers[COUNTDOWN]) <= rules.interval:
+        raise StateFileError(f"another level's: the next ball comes in {steps} steps, here in 1 to {rules.interval}")

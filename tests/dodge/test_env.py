@@ -176,6 +176,21 @@ def test_a_savestate_goes_on_with_its_balls_its_clock_and_its_milestones() -> No
     assert env.rng[0].tolist() != env.rng[1].tolist()
 
 
+def test_no_savestate_is_taken_of_a_player_who_is_hit_in_the_same_decision() -> None:
+    """A milestone in the second of four steps, the ball in the third."""
+    env = make(frame_skip=4, max_steps=100, level=1)
+    env.want_states(np.ones(4, np.bool_))
+    for hit in (False, True):
+        env.state.numbers[0, [STEP, NUM_BALLS, COUNTDOWN]] = [23, int(hit), 99]
+        env.state.player[0] = [0, 0, 1, 0, 0, 0]
+        env.state.balls[0, 0] = [0, 2.0, 1, 0, -25, 0] if hit else 0
+        env.milestones_held[0] = False
+        env.step(STAND)
+        (event,) = env.poll_events()
+        assert env.terminals[0] == hit
+        assert (event.milestone, event.state is None) == (0, hit)
+
+
 def test_pictures_are_whole_after_loads_and_restores() -> None:
     """What is drawn is changed from what was drawn: it must know what that was."""
     settings: dict[str, Any] = {"observation": "image", "image_size": 40, "level": 3}

@@ -41,11 +41,6 @@ class IntrinsicConfig:
     rnd_clip: Annotated[float, Gt(0)] = 5.0
     """Surprise is clipped to this."""
 
-    @property
-    def pays(self) -> bool:
-        """Whether there is any reward for the new."""
-        return max(self.rnd, self.novel, self.bayes) > 0
-
 
 class RND:
     """Random network distillation on the encoder's features (Burda et al. 2018, https://arxiv.org/abs/1810.12894).

@@ -1,4 +1,4 @@
-"""What a learner from a replay is beside the `runner`: its networks, its update, and how it explores. DQN is one."""
+"""What a learner from a replay is beside the `runner`: its networks, its update, and how it explores: DQN and SAC."""
 
 from typing import Any, NamedTuple, Protocol
 

@@ -1,4 +1,4 @@
-"""Replay of sequences for recurrent Q-learning: every frame is stored once, as the packed row the game wrote.
+"""Replay of sequences: every frame is stored once, as the packed row the game wrote.
 
 Each row of the batch has its own stream of records, a ring of the last `length`. A record is an observation and what
 was done there. An episode that was truncated is closed by one more record that holds its final observation and no
@@ -118,7 +118,7 @@ class SequenceReplay:
         at = self._advance(streams, rows, state)
         pick, _ = at
         self.episode_start[at] = episode_start[pick]
-        self.actions[at] = actions[pick].to(self.actions.dtype).reshape(self.actions[at].shape)
+        self.actions[at] = actions[pick].to(self.actions.dtype).reshape(-1, *self.actions.shape[2:])
         self.rewards[at] = rewards[pick]
         self.terminal[at] = terminal[pick]
         self.truncated[at] = False

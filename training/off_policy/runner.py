@@ -50,7 +50,7 @@ class OffPolicy:
         self.acting = Acting(env, network, device)
         self.behaviour = algorithm.behaviour(env.num_agents, seed)
         self.curiosity = None
-        if intrinsic is not None and intrinsic.pays:
+        if intrinsic is not None:
             self.curiosity = Curiosity(env.num_agents, network.feature_size, intrinsic, device)
         self.ledger = Ledger(env, {"env": 1.0} | (self.curiosity.weights if self.curiosity else {}))
         self.replay = SequenceReplay(

@@ -74,7 +74,7 @@ class SAC:
         self.target = frozen_copy(self.policy)
         self.acting = frozen_copy(self.policy)
         self.learns_alpha = config.alpha == "auto"
-        first = 1.0 if config.alpha == "auto" else float(config.alpha)
+        first = 1.0 if self.learns_alpha else float(config.alpha)
         self.log_alpha = torch.tensor(math.log(first), device=self.device, requires_grad=self.learns_alpha)
         self.target_entropy = target_entropy_of(spec, config.target_entropy)
         self.generator = torch.Generator(self.device).manual_seed(seed)  # of the actions in updates
@@ -103,7 +103,7 @@ class SAC:
         self.optimizer.zero_grad(set_to_none=True)
         self.alpha_optimizer.zero_grad(set_to_none=True)
         torch.stack(losses).sum().backward()
-        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), math.inf)
+        norm = nn.utils.get_total_norm([each.grad for each in self.policy.parameters() if each.grad is not None])
         figures = {
             "loss": losses.critic,
             "actor_loss": losses.actor,

@@ -194,15 +194,15 @@ def _stored(config: RunConfig, spec: EnvSpec, policy: Any) -> tuple[int, int]:
     """Decisions that the learner holds, in the replay or in a segment, and the bytes of each."""
     rows = config.num_envs * spec.agents_per_env
     if config.off_policy:
-        share_of_state = 4 * (policy.state_size // 8 + spec.action.size)
-        return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + share_of_state + 16
+        beside = 4 * (policy.state_size // 8 + spec.action.size)
+        return rows * stream_length(config.learner.replay_size, rows), spec.layout.nbytes + beside + 16
     return rows * config.learner.num_steps, spec.layout.nbytes + 32
 
 
 def _update_bytes(config: RunConfig, records: int, policy: Any) -> int:
-    """What PPO's network remembers of a minibatch, forwards and backwards; a replay's batch is next to nothing."""
+    """What a network remembers of a minibatch, forwards and backwards; a Q-network's batch is next to nothing."""
     if config.off_policy:
-        return 0
+        return config.learner.batch_size * policy.bytes_of_a_row if config.algo == "sac" else 0
     return records // config.learner.num_minibatches * policy.bytes_of_a_row
 
 

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import os
 import sys
-import time
 import tomllib
 import warnings
 from collections.abc import Sequence
@@ -19,18 +18,18 @@ from policies import registry as policy_registry
 from puffer_envs import registry as env_registry
 from puffer_envs.contract.game import Game
 from training.common.intrinsic import IntrinsicConfig
-from training.off_policy.config import DQNConfig, SACConfig
+from training.off_policy.config import DQNConfig
 from training.on_policy.config import PPOConfig
 from training.run import machine, ranges, usage
 from training.run.config import LEARNERS, RunConfig
 from training.run.preflight import UserError
+from training.run.settle import settle
 from training.selfplay.config import SelfPlayConfig
 
 DECISIVE = ("env", "model_size", "algo")  # other settings depend on these
 GAMES_OWN = ("model_size", "algo")  # of those, what a game can have a default of its own for
 NUMBERS = ConstructorRegistry()  # how tyro reads them
-# Tables of a game's training.toml for --algo and --preset; --config passes them over.
-CHOSEN_BY_NAME = ("learners", "presets", "machines")
+CHOSEN_BY_NAME = ("presets", "machines")  # tables of a game's training.toml for --preset; --config passes them over
 
 
 def parse(
@@ -56,7 +55,7 @@ def parse(
     for name in filter(None, (first.preset or "").split(",")):
         base = _with_preset(base, name, game)
     for settings, file in zip(first.settings, first.files, strict=True):
-        base = with_settings(base, settings, file)
+        base = _with_table(base, settings, file)
     if (topic := usage.topic(argv)) is not None:
         usage.show(base, topic, command)
     try:
@@ -70,7 +69,7 @@ def parse(
     if unknown:
         usage.refuse(unknown, base, command, more)
     ranges.check(config)
-    return _resolve(config, game)
+    return settle(config, game)
 
 
 @NUMBERS.primitive_rule
@@ -189,8 +188,11 @@ def _with_preset(base: RunConfig, name: str, game: Game) -> RunConfig:
 
 def _with_table(base: RunConfig, table: dict[str, Any], source: Path) -> RunConfig:
     """With the settings of a table that hold by themselves, and those that it has for the learner."""
-    base = with_settings(base, _settings(table), source)
-    return with_settings(base, table.get("learners", {}).get(base.algo, {}), source)
+    own = {name: each for name, each in _settings(table).items() if name != "learners"}
+    its = table.get("learners", {})
+    if unknown := [algo for algo in its if algo not in LEARNERS]:
+        raise UserError(f"{source} sets 'learners.{unknown[0]}'; the learners are {', '.join(LEARNERS)}")
+    return with_settings(with_settings(base, own, source), its.get(base.algo, {}), source)
 
 
 def _preset_names(game: Game) -> list[str]:
@@ -233,6 +235,8 @@ def with_settings(config: Any, settings: dict[str, Any], source: Path) -> Any:
         if key not in current:
             raise UserError(f"{source} sets '{key}', which is no setting here; there are {', '.join(sorted(current))}")
         if isinstance(value, dict) and not isinstance(current[key], dict):
+            if not ranges.fields_of(current[key]):
+                raise UserError(f"{source} has a table '{key}', where a value belongs")
             changes[key] = with_settings(current[key], value, source)
         else:
             changes[key] = _converted(current[key], value, key, source)
@@ -256,68 +260,6 @@ def _converted(old: Any, new: Any, key: str, source: Path) -> Any:
     if old is not None and type(old) is not type(new):
         raise UserError(f"{source} sets '{key}' to {new!r}, but it is {type(old).__name__}, for instance {old!r}")
     return new
-
-
-def _resolve(config: RunConfig, game: Game) -> RunConfig:
-    """Settle what was left to us, so that the saved settings say what really ran."""
-    given = {flag: alias for flag, alias in game.aliases.items() if getattr(config, flag) is not None}
-    chosen = {alias.setting: getattr(config, flag) for flag, alias in given.items()}
-    settled: dict[str, Any] = {"game": config.game._replace(**chosen), **dict.fromkeys(given)}
-    config = dataclasses.replace(config, **settled)
-    _check_actions(config, game)
-    learner, batch_size = _resolve_replay(config) if config.off_policy else _resolve_ppo(config, game)
-    run_name = config.run_name or f"{config.env}_{time.strftime('%Y%m%d_%H%M%S')}"
-    return dataclasses.replace(config, learner=learner, batch_size=batch_size, run_name=run_name)
-
-
-def _check_actions(config: RunConfig, game: Game) -> None:
-    """A learner learns the actions that it can: choices to value, or numbers to draw."""
-    kinds = {"dqn": ("discrete", "a single choice"), "sac": ("box", "numbers between bounds")}
-    if config.algo not in kinds or len(game.learners) == 1:
-        return
-    kind, words = kinds[config.algo]
-    try:
-        action = game.spec(config.game).action
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if action.kind != kind:
-        others = " or ".join(algo for algo in game.learners if kinds.get(algo, (action.kind,))[0] == action.kind)
-        raise UserError(
-            f"--algo {config.algo} learns actions that are {words}, and with these settings {game.name}'s are "
-            f"{action.kind}: take --algo {others}, or other actions"
-        )
-
-
-def _resolve_replay(config: RunConfig) -> tuple[DQNConfig | SACConfig, int]:
-    """The learner's settings, and the transitions that an update trains on."""
-    learner = config.learner
-    if config.batch_size is not None:
-        learner = dataclasses.replace(learner, batch_size=config.batch_size)
-    if not learner.replay_size:
-        learner = dataclasses.replace(learner, replay_size=200_000 if config.model_size == "slim" else 400_000)
-    if learner.batch_size < learner.sequence or learner.batch_size % learner.sequence:
-        raise UserError(
-            f"--batch-size {learner.batch_size} must be a multiple of --learner.sequence {learner.sequence}: "
-            "an update trains whole sequences"
-        )
-    return learner, learner.batch_size
-
-
-def _resolve_ppo(config: RunConfig, game: Game) -> tuple[PPOConfig, int]:
-    """The learner's settings, and the decisions that an update trains on: `num_steps` of all rows."""
-    learner = config.learner
-    try:
-        rows = config.num_envs * game.spec(config.game).agents_per_env
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if config.batch_size is not None:
-        if config.batch_size < rows or config.batch_size % rows:
-            raise UserError(
-                f"--batch-size {config.batch_size} must be a multiple of the {rows} rows that act together: "
-                "an update trains whole steps of all of them"
-            )
-        learner = dataclasses.replace(learner, num_steps=config.batch_size // rows)
-    return learner, rows * learner.num_steps
 
 
 def to_toml(config: RunConfig) -> str:

@@ -100,7 +100,8 @@ def range_text(hint: Any) -> str:
     if origin is tuple:
         each = range_text(args[0])
         return f"{each} each" if args[-1] is ... or not each else f"{len(args)} numbers, {each} each"
-    return {float: "a finite number", int: "a whole number", str: "text", type(None): "none"}.get(hint, "")
+    words = {float: "a finite number", int: "a whole number", str: "text", bool: "true or false", type(None): "none"}
+    return words.get(hint, "")
 
 
 def _bounds(hint: Any) -> dict[type, Any]:

@@ -112,10 +112,13 @@ def refuse(unknown: Sequence[str], base: Any, command: str, more: Iterable[str] 
         UserError: always.
     """
     flag = next((word for word in unknown if word.startswith("-")), unknown[0]).split("=")[0].replace("_", "-")
-    for algo, groups in OF_LEARNERS.items():
-        others = {each.flag for name, group in groups.items() for each in ranges.settings(group, (name,))}
-        if algo != base.algo and flag in others:
-            raise UserError(f"{flag} is a setting of --algo {algo}, and this is {base.algo}: leave it out")
+    owners = [
+        algo
+        for algo, groups in OF_LEARNERS.items()
+        if flag in {each.flag for name, group in groups.items() for each in ranges.settings(group, (name,))}
+    ]
+    if owners and base.algo not in owners:
+        raise UserError(f"{flag} is a setting of --algo {' or '.join(owners)}, and this is {base.algo}: leave it out")
     flags = list(more)
     for each in ranges.settings(base):  # a table has a flag for each of its names, and is none itself
         flags += [f"{each.flag}.{name}" for name in each.value] if isinstance(each.value, dict) else [each.flag]

@@ -170,3 +170,32 @@ def test_a_preset_has_settings_for_each_of_its_learners() -> None:
 def test_a_game_has_defaults_for_each_of_its_learners() -> None:
     assert cli.parse(["--env", "dodge", "--algo", "dqn"]).game.actions == "discrete"
     assert cli.parse(["--env", "dodge", "--algo", "sac"]).game.actions == "basic_3d"
+
+
+def test_a_file_may_have_settings_for_each_learner(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('env = "dodge"\n[learners.sac.learner]\ntau = 0.5\n[learners.ppo.learner]\nnum_steps = 7\n')
+    assert cli.parse(["--config", str(file)]).learner.num_steps == 7
+    assert cli.parse(["--config", str(file), "--algo", "sac"]).learner.tau == 0.5
+    file.write_text('env = "dodge"\n[learners.a2c.learner]\ntau = 0.5\n')
+    with pytest.raises(UserError, match=r"sets 'learners\.a2c'; the learners are dqn, ppo, sac"):
+        cli.parse(["--config", str(file)])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("num_workers = {a = 1}", "has a table 'num_workers', where a value belongs"),
+        ('[curriculum]\nenabled = "auto"', "--curriculum.enabled auto: it must be true or false"),
+    ],
+)
+def test_what_is_no_value_of_a_setting_is_one_sentence(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text + "\n")
+    with pytest.raises(UserError, match=words):
+        cli.parse(["--config", str(file)])
+
+
+def test_a_flag_of_other_learners_says_whose_it_is() -> None:
+    with pytest.raises(UserError, match=r"--learner\.tau is a setting of --algo dqn or sac, and this is ppo"):
+        cli.parse(["--env", "dodge", "--learner.tau", "0.5"])
