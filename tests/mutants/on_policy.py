@@ -124,6 +124,7 @@ MUTANTS = (
         ALL,
     ),
     Mutant("ppo_optimizer_not_restored", PPO, '        self.optimizer.load_state_dict(state["optimizer"])\n', "", ALL),
+    Mutant("ppo_rewards_unscaled", RUNNER, "self.ppo.config.reward_scale * env.rewards", "1.0 * env.rewards", ALL),
     Mutant("ppo_trained_counts_all", RUNNER, "int(self.rollout.mask.sum())", "self.rollout.mask.numel()", ALL),
     Mutant(
         "ppo_lost_rows_go_on",

@@ -293,6 +293,17 @@ def test_only_what_is_learned_from_counts_as_trained():
     assert learner.trained == sum(line.split()[0].count("1") for line in MASK) == ROWS * STEPS - 5
 
 
+def test_rewards_are_learned_from_in_their_scale_and_told_as_they_are():
+    learners = [scripted(settings=PPOConfig(num_steps=STEPS, reward_scale=scale)) for scale in (1.0, 0.25)]
+    for learner in learners:
+        learner.begin()
+        learner.finish(NO_THETA)
+    plain, scaled = (learner.rollout.rewards[0] for learner in learners)
+    assert plain.any()
+    assert scaled.tolist() == (0.25 * plain).tolist()
+    assert learners[0].ledger.returns.tolist() == learners[1].ledger.returns.tolist()
+
+
 # -- the update --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("anneal", "wanted"), [("linear", [0.75, 0.5, 0.0]), ("none", [1.0, 1.0, 1.0])])
 def test_the_learning_rate_falls_to_nothing_at_the_end(anneal, wanted):
