@@ -32,6 +32,7 @@ MUTANTS = (
     Mutant(
         "dqn_burn_in_thrown_away", DQN, "q_burn, state = self.policy.sequence", "q_burn, _ = self.policy.sequence", ALL
     ),
+    Mutant("dqn_rewards_unscaled", DQN, "self.config.reward_scale * batch.rewards", "1.0 * batch.rewards", BACKGROUND),
     Mutant("dqn_gaps_by_the_online_network", DQN, "targets, q_target[burn:end]", "targets, q_online[burn:end]", ALL),
     Mutant("dqn_no_clipping_of_gradients", DQN, "config.max_grad_norm)", 'float("inf"))', ALL),
     Mutant(

@@ -41,6 +41,8 @@ class DQNConfig:
     """What Adam adds to its divisor."""
     max_grad_norm: Annotated[float, Gt(0)] = 5.0
     """Gradients are clipped to this norm."""
+    reward_scale: Annotated[float, Gt(0)] = 1.0
+    """What rewards are multiplied by before they are learned from."""
     tau: Annotated[float, Interval(ge=0, le=1)] = 0.01
     """The target network moves by this fraction at each update."""
     target_sync: Annotated[int, Ge(0)] = 0

@@ -108,7 +108,7 @@ class DQN:
         best = q_online.argmax(-1, keepdim=True)
         bootstrap = q_target.gather(-1, best)[..., 0]
         targets = n_step_targets(
-            batch.rewards[burn:],
+            self.config.reward_scale * batch.rewards[burn:],
             batch.terminal[burn:],
             batch.truncated[burn:],
             bootstrap[burn:],

@@ -104,3 +104,13 @@ def test_a_resumed_learner_learns_at_the_rate_that_it_is_given():
     assert (group["lr"], group["eps"]) == (1e-2, 1e-4)
     for learner in (slow, fast):
         learner.close()
+
+
+def test_rewards_are_learned_from_in_their_scale():
+    """As if the game paid so, and it is stored as the game paid."""
+    (plain, batch), (scaled, _) = (some_batch(dataclasses.replace(SETTINGS, reward_scale=x)) for x in (1.0, 0.25))
+    assert batch.rewards.any()
+    told = plain.algorithm.update(batch._replace(rewards=0.25 * batch.rewards))[0]
+    assert scaled.algorithm.update(batch)[0] == told
+    for learner in (plain, scaled):
+        learner.close()
